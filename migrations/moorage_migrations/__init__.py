@@ -1,0 +1,1 @@
+"""Alembic migrations of the store's schema: expand first, contract a release later."""
