@@ -6,7 +6,6 @@ import asyncio
 import os
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 from tests.bench.installation import Installation
@@ -47,9 +46,16 @@ async def seconds(target: Installation, rounds: int = 5) -> tuple[float, float]:
             start = time.monotonic()
             await _git(work, target, "push", "-q", f"{target.url}/git/bench-push/app.git", "main")
             returned.append(time.monotonic() - start)
-            await until(partial(_runs, target, str(number)), timeout=60, every=0.02)
+            await _until_runs(target, str(number))
             running.append(time.monotonic() - start)
     return sorted(returned)[rounds // 2], sorted(running)[rounds // 2]
+
+
+async def _until_runs(target: Installation, number: str) -> None:
+    async def running() -> bool:
+        return await _runs(target, number)
+
+    await until(running, timeout=60, every=0.02)
 
 
 async def _runs(target: Installation, number: str) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -15,7 +15,11 @@ class NotYet(AssertionError):
     """Raised by a condition that does not hold; its text is reported when the time is up."""
 
 
-async def until(condition: Callable[[], T | Awaitable[T]], *, timeout: float = 30.0, every: float = 0.05) -> T:
+@overload
+async def until(condition: Callable[[], Awaitable[T]], *, timeout: float = 30.0, every: float = 0.05) -> T: ...
+@overload
+async def until(condition: Callable[[], T], *, timeout: float = 30.0, every: float = 0.05) -> T: ...
+async def until(condition: Callable[[], Any], *, timeout: float = 30.0, every: float = 0.05) -> Any:
     """Return the first result of ``condition`` that is neither None nor False; it may also raise AssertionError for "not yet".
 
     After ``timeout`` seconds raises AssertionError with the last reason.
