@@ -1,0 +1,107 @@
+"""What a node may: itself, its lease, its tunnel, the pods bound to it and what those pods name.
+
+Source: Kubernetes' node authoriser (KEP-279) with selectors (KEP-4601), and ``system:node`` of the bootstrap policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from moorage.api.contracts import Attributes
+from moorage.store.contracts import Cache
+from moorage_tenants import names
+from moorage_tenants.pod_index import PodIndex, node_of
+from moorage_tenants.roles import OWN_GROUP, READ_VERBS, object_name
+
+_OWN_NODE = READ_VERBS | {"create", "update", "patch"}
+_LEASE = frozenset({"get", "create", "update", "patch", "delete"})
+_EVENT = frozenset({"create", "update", "patch"})
+LEASE_NAMESPACE = "kube-node-lease"
+
+
+class NodeRole:
+    """The role of group ``system:nodes``.
+
+    ``pods`` is the cache of Pods, ``index`` what they name. ``refresh`` brings both up to what PostgreSQL holds; it is
+    awaited before a refusal only, so that a server that lags behind refuses nothing that is true.
+    """
+
+    def __init__(self, pods: Cache, index: PodIndex, refresh: Callable[[], Awaitable[None]]) -> None:
+        self._pods = pods
+        self._index = index
+        self._refresh = refresh
+
+    async def why_not(self, attributes: Attributes) -> str | None:
+        """None where the node may do this; else what a node may of this resource."""
+        user = attributes.identity.name
+        if attributes.path or not user.startswith(names.NODE_PREFIX) or user == names.NODE_PREFIX:
+            return ""
+        node = user.removeprefix(names.NODE_PREFIX)
+        match attributes.group, attributes.resource:
+            case "", "pods":
+                return await self._pod(node, attributes)
+            case "", "secrets" | "configmaps":
+                return await self._reference(node, attributes)
+            case ("", "nodes") | (_, "leases"):
+                return _own(node, attributes)
+            case "" | "events.k8s.io", "events":
+                return None if not attributes.subresource and attributes.verb in _EVENT else ""
+            case "", "services":
+                return None if not attributes.subresource and attributes.verb in READ_VERBS else ""
+            case group, "nodes" if group == OWN_GROUP:
+                own = attributes.subresource == "tunnel" and attributes.name == node
+                return None if own else "a node may open its own tunnel only"
+        return ""
+
+    async def _pod(self, node: str, attributes: Attributes) -> str | None:
+        verb, subresource = attributes.verb, attributes.subresource
+        if verb in {"list", "watch"} and not subresource:
+            if attributes.field_selector.get("spec.nodeName") == node:
+                return None
+            if verb == "list" or not attributes.name:
+                return "can only list/watch pods with spec.nodeName field selector"
+        if (subresource, verb) not in {
+            ("", "get"),
+            ("", "watch"),
+            ("", "delete"),
+            ("status", "get"),
+            ("status", "update"),
+            ("status", "patch"),
+        }:
+            return ""
+        key = attributes.namespace, attributes.name or attributes.field_selector.get("metadata.name", "")
+        if self._bound(node, *key):
+            return None
+        await self._refresh()
+        return None if self._bound(node, *key) else "no relationship found between node and this object"
+
+    def _bound(self, node: str, namespace: str, name: str) -> bool:
+        """Whether the pod is the node's. One that is gone counts as such: the answer to that is 404, which agents expect."""
+        entry = self._pods.get(namespace, name)
+        return entry is None or node_of(entry) == node
+
+    async def _reference(self, node: str, attributes: Attributes) -> str | None:
+        name = attributes.name or attributes.field_selector.get("metadata.name", "")
+        if attributes.subresource or attributes.verb not in READ_VERBS:
+            return f"nodes may only read {attributes.resource}"
+        if not attributes.namespace or not name:
+            return f"can only read {attributes.resource} that pods bound to the node name, each by its name"
+        key = attributes.resource, attributes.namespace, name
+        if self._index.names(node, *key):
+            return None
+        await self._refresh()
+        return None if self._index.names(node, *key) else "no relationship found between node and this object"
+
+
+def _own(node: str, attributes: Attributes) -> str | None:
+    name = object_name(attributes) or attributes.field_selector.get("metadata.name", "")
+    verb, subresource = attributes.verb, attributes.subresource
+    if attributes.resource == "leases":
+        in_place = attributes.group == "coordination.k8s.io" and attributes.namespace == LEASE_NAMESPACE
+        allowed = in_place and not subresource and verb in _LEASE and name == node
+        return None if allowed else f"a node may use its own lease in the namespace {LEASE_NAMESPACE} only"
+    if subresource == "status":
+        allowed = verb in {"get", "update", "patch"} and name == node
+    else:
+        allowed = not subresource and verb in _OWN_NODE and name == node
+    return None if allowed else "a node may read and change itself only"
