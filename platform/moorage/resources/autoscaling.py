@@ -1,0 +1,46 @@
+"""autoscaling/v1: the Scale view of kinds with replicas."""
+
+from __future__ import annotations
+
+from moorage.resources import label_selector, names
+from moorage.resources.kind import Document, Kind, ResourceKey
+from moorage.resources.printing import at
+
+SCALE = Kind(
+    group="autoscaling",
+    version="v1",
+    kind="Scale",
+    plural="scales",
+    singular="scale",
+    namespaced=True,
+    schema="io.k8s.api.autoscaling.v1.Scale",
+    storage=ResourceKey("autoscaling", "scales"),
+    name_rule=names.dns_subdomain,
+    verbs=(),
+)
+"""The body of ``/scale``. It is not kept: it is a view of the scaled object."""
+
+_SHARED_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+
+
+def scale_of(document: Document) -> Document:
+    """The Scale that ``document`` (a Deployment, a ReplicaSet) shows."""
+    metadata = document.get("metadata") or {}
+    scale: Document = {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {key: metadata[key] for key in _SHARED_METADATA if key in metadata},
+        "spec": {},
+        "status": {"replicas": at(document, "status.replicas", 0)},
+    }
+    if replicas := at(document, "spec.replicas", 0):
+        scale["spec"]["replicas"] = replicas
+    if selector := label_selector.selector_text(at(document, "spec.selector", None)):
+        scale["status"]["selector"] = selector
+    return scale
+
+
+def scaled(document: Document, scale: Document) -> Document:
+    """``document`` with the replicas that ``scale`` asks for. Shares the rest with ``document``."""
+    spec = {**(document.get("spec") or {}), "replicas": at(scale, "spec.replicas", 0)}
+    return {**document, "spec": spec}

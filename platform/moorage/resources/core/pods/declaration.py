@@ -1,0 +1,79 @@
+"""The declaration of pods and of the binding that assigns one to a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from moorage.resources import names
+from moorage.resources.core.pods.columns import COLUMNS
+from moorage.resources.declaring import CORE, by_name, status_of
+from moorage.resources.kind import Document, GroupVersionKind, Kind, ResourceKey, Subresource
+
+DEFAULT_GRACE_SECONDS = 30
+
+
+def _fields(pod: Document) -> Mapping[str, str]:
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    addresses = status.get("podIPs") or ({"ip": status.get("podIP", "")},)
+    return {
+        "spec.nodeName": spec.get("nodeName", ""),
+        "spec.restartPolicy": spec.get("restartPolicy", ""),
+        "spec.schedulerName": spec.get("schedulerName", ""),
+        "spec.serviceAccountName": spec.get("serviceAccountName", ""),
+        "spec.hostNetwork": "true" if spec.get("hostNetwork") else "false",
+        "status.phase": status.get("phase", ""),
+        "status.podIP": addresses[0].get("ip", ""),
+        "status.nominatedNodeName": status.get("nominatedNodeName", ""),
+    }
+
+
+def grace_seconds(pod: Document, requested: int | None) -> int:
+    """Seconds that a deleted pod has to stop in: as asked, else as its spec says; none where nothing can be running.
+
+    A negative period counts as 1 second. Source: "Pod Lifecycle", "Termination of Pods".
+    """
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    period: int = spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS) if requested is None else requested
+    if not spec.get("nodeName") or status.get("phase") in ("Succeeded", "Failed"):
+        return 0
+    return 1 if period < 0 else period
+
+
+POD = Kind(
+    group="",
+    version="v1",
+    kind="Pod",
+    plural="pods",
+    singular="pod",
+    namespaced=True,
+    schema=f"{CORE}.Pod",
+    short_names=("po",),
+    categories=("all",),
+    storage=ResourceKey("", "pods"),
+    has_generation=True,
+    name_rule=names.dns_subdomain,
+    subresources=by_name(
+        (
+            status_of("", "v1", "Pod"),
+            Subresource("binding", GroupVersionKind("", "v1", "Binding"), ("create",)),
+            Subresource("log", GroupVersionKind("", "v1", "Pod"), ("get",)),
+        )
+    ),
+    columns=COLUMNS,
+    fields=_fields,
+    grace_seconds=grace_seconds,
+)
+
+BINDING = Kind(
+    group="",
+    version="v1",
+    kind="Binding",
+    plural="bindings",
+    singular="binding",
+    namespaced=True,
+    schema=f"{CORE}.Binding",
+    storage=ResourceKey("", "pods"),
+    name_rule=names.dns_subdomain,
+    verbs=("create",),
+)
+"""The body of ``pods/NAME/binding``. It is not kept: what it says is written into the pod."""

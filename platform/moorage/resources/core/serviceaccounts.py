@@ -1,0 +1,22 @@
+"""ServiceAccounts."""
+
+from __future__ import annotations
+
+from moorage.resources import names
+from moorage.resources.declaring import CORE
+from moorage.resources.kind import Column, Kind, ResourceKey
+from moorage.resources.printing import AGE, NAME, size
+
+SERVICE_ACCOUNT = Kind(
+    group="",
+    version="v1",
+    kind="ServiceAccount",
+    plural="serviceaccounts",
+    singular="serviceaccount",
+    namespaced=True,
+    schema=f"{CORE}.ServiceAccount",
+    short_names=("sa",),
+    storage=ResourceKey("", "serviceaccounts"),
+    name_rule=names.dns_subdomain,
+    columns=(NAME, Column("Secrets", size("secrets"), description="How many secrets it may use."), AGE),
+)

@@ -1,0 +1,210 @@
+"""The published v1.36 definitions, lean in memory, and how merge machinery asks them about fields and lists.
+
+The set comes from the data files of ``kubernetes-validate`` (strict variant). What is kept here has neither descriptions nor
+definitions that no served kind reaches; ``described()`` reads the whole again for whoever publishes it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from moorage.resources.schemas.own import OWN_DEFINITIONS
+
+Node = Mapping[str, Any]
+"""A part of a schema: a JSON Schema object with Kubernetes' extensions."""
+
+VERSION = "v1.36.0"
+PREFIX = "#/$defs/"
+QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.Time"
+MICRO_TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"
+FREE_FORM = frozenset(
+    {
+        "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1",
+        "io.k8s.apimachinery.pkg.apis.meta.v1.Patch",
+        "io.k8s.apimachinery.pkg.runtime.RawExtension",
+        "io.moorage.AnyObject",
+        "io.moorage.AnyValue",
+    }
+)
+"""Definitions whose contents are kept as they are."""
+
+_MAP_KEY_DEFAULTS: Mapping[str, str] = {"protocol": "TCP"}
+_DROPPED = frozenset({"description", "x-kubernetes-group-version-kind", "enum", "$schema"})
+
+
+def _published() -> dict[str, Any]:
+    spec = importlib.util.find_spec("kubernetes_validate")
+    if spec is None or spec.origin is None:
+        raise RuntimeError(
+            "the package kubernetes-validate, which carries the Kubernetes schemas, is not installed; "
+            "install moorage[server]"
+        )
+    folder = Path(spec.origin).parent / "kubernetes-json-schema" / f"{VERSION}-local-strict"
+    definitions: dict[str, Any] = orjson.loads((folder / "_definitions.json").read_bytes())["$defs"]
+    return definitions
+
+
+def described() -> dict[str, Any]:
+    """Every definition with its description: large (6 MB); read anew at each call, so keep only what is rendered from it."""
+    return {**_published(), **OWN_DEFINITIONS}
+
+
+def references(node: Any) -> Iterator[str]:
+    """Names of the definitions that ``node`` refers to, in order, with repeats."""
+    if isinstance(node, Mapping):
+        reference = node.get("$ref")
+        if isinstance(reference, str):
+            yield reference.removeprefix(PREFIX)
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def reachable(definitions: Mapping[str, Any], roots: Iterable[str]) -> set[str]:
+    """Names of ``roots`` and of all that they refer to. Raises KeyError for a name that is not there."""
+    seen: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(references(definitions[name]))
+    return seen
+
+
+def _lean(node: Any, keep: frozenset[str] = frozenset()) -> Any:
+    if isinstance(node, dict):
+        return {
+            key: {name: _lean(value) for name, value in child.items()} if key == "properties" else _lean(child)
+            for key, child in node.items()
+            if key not in _DROPPED or (key == "enum" and "enum" in keep)
+        }
+    if isinstance(node, list):
+        return [_lean(item) for item in node]
+    return node
+
+
+class Definitions:
+    """A set of definitions by name. Definitions are loaded when first asked for; custom kinds add theirs."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Node] = {}
+        self._resolved: dict[int, Node] = {}
+
+    def load(self, roots: Iterable[str]) -> None:
+        """Read what ``roots`` reach from the published set, in one go."""
+        missing = [root for root in roots if root not in self._nodes]
+        if not missing:
+            return
+        whole = described()
+        for name in reachable(whole, missing):
+            if name not in self._nodes:
+                self._nodes[name] = _lean(whole[name])
+
+    def add(self, name: str, node: Node) -> None:
+        """Add or replace a definition (of a custom kind)."""
+        self._nodes[name] = node
+        self._resolved.clear()
+
+    def definition(self, name: str) -> Node:
+        """The definition called ``name``. Raises KeyError where there is none."""
+        if name not in self._nodes:
+            self.load([name])
+        return self._nodes[name]
+
+    def resolve(self, node: Node) -> Node:
+        """``node`` with its reference followed; extensions beside the reference win over those of the definition."""
+        reference = node.get("$ref")
+        if reference is None:
+            return node
+        resolved = self._resolved.get(id(node))
+        if resolved is None:
+            target = self.definition(reference.removeprefix(PREFIX))
+            beside = {key: value for key, value in node.items() if key != "$ref"}
+            resolved = {**target, **beside} if beside else target
+            self._resolved[id(node)] = resolved
+        return resolved
+
+    def field(self, node: Node, name: str) -> Node | None:
+        """The resolved schema of field ``name`` of an object or map, or None where it has no such field."""
+        resolved = self.resolve(node)
+        child = resolved.get("properties", {}).get(name)
+        if child is None:
+            child = resolved.get("additionalProperties")
+        return self.resolve(child) if isinstance(child, Mapping) else None
+
+    def items(self, node: Node) -> Node | None:
+        """The resolved schema of a list's items, or None where ``node`` is no list."""
+        child = self.resolve(node).get("items")
+        return self.resolve(child) if isinstance(child, Mapping) else None
+
+
+@cache
+def published() -> Definitions:
+    """The definitions of this process."""
+    return Definitions()
+
+
+def definition(name: str) -> Node:
+    """The definition called ``name`` (``io.k8s.api.core.v1.Pod``). Raises KeyError where there is none."""
+    return published().definition(name)
+
+
+def resolve(node: Node) -> Node:
+    """``node`` with its ``$ref`` followed."""
+    return published().resolve(node)
+
+
+def field(node: Node, name: str) -> Node | None:
+    """The resolved schema of a field of an object or of a map's values."""
+    return published().field(node, name)
+
+
+def items(node: Node) -> Node | None:
+    """The resolved schema of a list's items."""
+    return published().items(node)
+
+
+def list_type(node: Node) -> str:
+    """``atomic`` (also where nothing is said), ``set`` or ``map``."""
+    kind: str = resolve(node).get("x-kubernetes-list-type", "atomic")
+    return kind
+
+
+def map_keys(node: Node) -> tuple[str, ...]:
+    """The fields that identify an item of a ``map`` list."""
+    return tuple(resolve(node).get("x-kubernetes-list-map-keys", ()))
+
+
+def map_key_defaults(node: Node) -> Mapping[str, str]:
+    """Values of key fields that an item may leave out (``protocol: TCP``)."""
+    return {key: _MAP_KEY_DEFAULTS[key] for key in map_keys(node) if key in _MAP_KEY_DEFAULTS}
+
+
+def is_atomic(node: Node) -> bool:
+    """A list or object that is owned and replaced as a whole."""
+    resolved = resolve(node)
+    if "items" in resolved:
+        return list_type(resolved) == "atomic"
+    return resolved.get("x-kubernetes-map-type") == "atomic"
+
+
+def merge_key(node: Node) -> str | None:
+    """The field by which strategic merge patch matches the items of a list, or None."""
+    key: str | None = resolve(node).get("x-kubernetes-patch-merge-key")
+    return key
+
+
+def patch_strategies(node: Node) -> tuple[str, ...]:
+    """``merge``, ``replace``, ``retainKeys``: how strategic merge patch treats the field."""
+    return tuple(filter(None, resolve(node).get("x-kubernetes-patch-strategy", "").split(",")))
