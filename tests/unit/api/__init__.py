@@ -1,0 +1,1 @@
+"""The API machinery, without a server."""
