@@ -1,0 +1,89 @@
+"""What ``moorage up`` was asked for, checked before anything is started."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from moorage.supervisor.addresses import Listen, check_node_name, default_node_name
+from moorage.supervisor.layout import SetupError
+
+PASSWORD_VARIABLE = "MOORAGE_DATABASE_PASSWORD"  # noqa: S105 - the name of a variable
+PASSWORD_FILE_VARIABLE = "MOORAGE_DATABASE_PASSWORD_FILE"  # noqa: S105 - the name of a variable
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``database_url`` "" stands for the embedded PostgreSQL; ``nodes`` may be empty."""
+
+    data_dir: str
+    listen: str
+    database_url: str = ""
+    nodes: Sequence[str] = ()
+    log_level: str = "INFO"
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        data_dir: Path,
+        listen: str,
+        database_url: str = "",
+        nodes: Sequence[str] = (),
+        no_node: bool = False,
+        log_level: str = "INFO",
+    ) -> Options:
+        """Options that can work. Raises SetupError with the sentence for the user."""
+        if nodes and no_node:
+            raise SetupError("--node and --no-node contradict each other; give one of them")
+        names = list(nodes) or ([] if no_node else [default_node_name()])
+        for name in names:
+            check_node_name(name)
+        if len(set(names)) < len(names):
+            raise SetupError(f"--node: each node needs a name of its own, but these were given: {', '.join(names)}")
+        Listen.parse(listen)
+        check_database_url(database_url)
+        return cls(str(data_dir.expanduser().absolute()), listen, database_url, tuple(names), log_level)
+
+    def encode(self) -> str:
+        """As JSON, for the detached process."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def decode(cls, text: str) -> Options:
+        """From ``encode``'s text."""
+        return cls(**json.loads(text))
+
+
+def check_database_url(url: str) -> None:
+    """Raises SetupError for a URL that is none of PostgreSQL, or that has a password in it."""
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        password = parts.password
+    except ValueError as error:
+        raise SetupError(f"--database-url: {error}") from None
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise SetupError("--database-url: must look like postgresql://USER@HOST:5432/DATABASE")
+    if password or "password=" in parts.query:
+        raise SetupError(
+            "--database-url: a password in an argument can be read by every process of this host; "
+            f"put it into the environment variable {PASSWORD_VARIABLE}, or into a file that {PASSWORD_FILE_VARIABLE} names"
+        )
+
+
+def database_password() -> str:
+    """The password from the environment, or from the file that it names; "" where there is none. Raises SetupError."""
+    if value := os.environ.get(PASSWORD_VARIABLE):
+        return value
+    if not (path := os.environ.get(PASSWORD_FILE_VARIABLE)):
+        return ""
+    try:
+        return Path(path).read_text("utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"{PASSWORD_FILE_VARIABLE}={path}: the database's password cannot be read: {error}") from None

@@ -1,0 +1,34 @@
+"""``moorage down``: end an installation, whatever is left of it."""
+
+from __future__ import annotations
+
+import signal
+
+from moorage.supervisor.database import Database
+from moorage.supervisor.layout import Layout, SetupError
+from moorage.supervisor.postgres import Postgres
+from moorage.supervisor.process_table import wait_gone
+from moorage.supervisor.record import read
+from moorage.supervisor.supervise import end_remains, locked
+
+PATIENCE = 90.0
+
+
+def down(layout: Layout) -> bool:
+    """End supervisor and parts; whether anything ran. Raises SetupError where something does not end."""
+    record = read(layout.record)
+    if record is None:
+        return False
+    ran = record.supervisor.alive or any(part.process.alive for part in record.parts)
+    if record.supervisor.alive:
+        record.supervisor.signal(signal.SIGTERM, group=False)
+        if wait_gone([record.supervisor], PATIENCE):
+            raise SetupError(
+                f"the supervisor (process {record.supervisor.pid}) did not end within {PATIENCE:.0f} s; see {layout.log}"
+            )
+    with locked(layout):
+        end_remains(layout)
+        if any(part.name == Database.name for part in record.parts):
+            Postgres(layout.root).clear_remains()
+        layout.record.unlink(missing_ok=True)
+    return ran
