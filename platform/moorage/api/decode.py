@@ -21,6 +21,7 @@ import orjson
 
 from moorage.api import json_scan
 from moorage.api.errors import ApiError, bad_request
+from moorage.api.json_values import type_name
 from moorage.api.negotiate import JSON, PATCH_TYPES, YAML, media_type, unsupported_media_type
 from moorage.api.yamldoc import YamlError, load_yaml
 from moorage.resources.kind import Document, Kind
@@ -52,7 +53,7 @@ def decode_object(body: bytes, content_type: str, kind: Kind, strictness: str = 
     except ValueError as error:
         raise _unrecognised(kind, str(error)) from error
     if not isinstance(value, dict):
-        raise _unrecognised(kind, f"json: cannot unmarshal {_go_kind(value)} into Go value of type {kind.kind}")
+        raise _unrecognised(kind, f"json: cannot unmarshal {type_name(value)} into Go value of type {kind.kind}")
     check_type(value, kind)
     return Decoded(value, conform(value, kind, strictness, duplicates))
 
@@ -101,7 +102,7 @@ def decode_body(body: bytes, content_type: str, strictness: str = "Warn") -> Dec
     except ValueError as error:
         raise bad_request(f"couldn't get version/kind; {error}") from error
     if not isinstance(value, dict):
-        raise bad_request(f"the body must be a JSON object, not {_go_kind(value)}")
+        raise bad_request(f"the body must be a JSON object, not {type_name(value)}")
     if duplicates and strictness == "Strict":
         raise bad_request(f"strict decoding error: {', '.join(duplicates)}")
     return Decoded(value, duplicates)
@@ -203,13 +204,3 @@ def _unrecognised(kind: Kind, problem: str) -> ApiError:
     return bad_request(
         f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; {problem}"
     )
-
-
-def _go_kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "number"
