@@ -1,0 +1,250 @@
+"""The contract on Docker Engine. Decision 0021 says why control calls do not go through the Docker SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from moorage_agent.engine import docker_streams, docker_wire
+from moorage_agent.engine.contract import (
+    Container,
+    ContainerSpec,
+    Credentials,
+    EngineError,
+    EngineInfo,
+    Event,
+    ExecResult,
+    Image,
+    LogOptions,
+    NameConflict,
+    NoSuchContainer,
+    NoSuchImage,
+    PullError,
+    Summary,
+)
+from moorage_agent.engine.docker_http import Refused, Transport
+
+START = 180.0
+"""Seconds in which a start must have happened; a start behind many others waits for them in the engine."""
+PULL_IDLE = 300.0
+"""Seconds without progress after which a pull has failed."""
+EXEC_OUTPUT = 10 * 1024
+ACTIONS = ("start", "die", "oom", "destroy")
+
+
+class DockerEngine:
+    """One Docker Engine, by its socket."""
+
+    def __init__(self, address: str = "unix:///var/run/docker.sock") -> None:
+        self._http = Transport(address)
+
+    async def info(self) -> EngineInfo:
+        """``GET /info``, with a short deadline: it is the health check."""
+        document = await self._http.json("GET", "/info", timeout=15.0)
+        return EngineInfo(
+            name="docker",
+            version=document["ServerVersion"],
+            cpus=int(document["NCPU"]),
+            memory=int(document["MemTotal"]),
+            live_restore=bool(document.get("LiveRestoreEnabled")),
+            root=document["DockerRootDir"],
+            operating_system=document.get("OperatingSystem", ""),
+            kernel=document.get("KernelVersion", ""),
+        )
+
+    async def image(self, reference: str) -> Image | None:
+        """``GET /images/NAME/json``."""
+        try:
+            return docker_wire.image(await self._http.json("GET", f"/images/{quote(reference, safe='/:@')}/json"))
+        except Refused as error:
+            if error.code == 404:
+                return None
+            raise
+
+    async def pull(self, reference: str, credentials: Sequence[Credentials] = ()) -> None:
+        """``POST /images/create``; errors come in the progress stream as well as in the status."""
+        last: PullError | None = None
+        for attempt in credentials or (None,):
+            try:
+                await self._pull(reference, attempt)
+                return
+            except PullError as error:
+                last = error
+        assert last is not None
+        raise last
+
+    async def _pull(self, reference: str, credentials: Credentials | None) -> None:
+        headers = {}
+        if credentials is not None:
+            auth = orjson.dumps({"username": credentials.username, "password": credentials.password})
+            headers["X-Registry-Auth"] = base64.urlsafe_b64encode(auth).decode("ascii")
+        try:
+            async with self._http.open(
+                "POST", "/images/create", params={"fromImage": reference}, headers=headers, idle=PULL_IDLE
+            ) as answer:
+                async for line in answer.content:
+                    message = orjson.loads(line)
+                    if "error" in message:
+                        raise PullError(str(message["error"]))
+        except Refused as error:
+            raise PullError(str(error)) from error
+
+    async def import_image(self, reference: str, archive: bytes, entrypoint: Sequence[str]) -> None:
+        """``POST /images/create?fromSrc=-``."""
+        name, _, tag = reference.rpartition(":")
+        change = "ENTRYPOINT " + orjson.dumps(list(entrypoint)).decode("ascii")
+        params = {"fromSrc": "-", "repo": name, "tag": tag, "changes": change}
+        headers = {"Content-Type": "application/x-tar"}
+        async with self._http.open(
+            "POST", "/images/create", params=params, data=archive, headers=headers, timeout=120.0
+        ) as answer:
+            async for line in answer.content:
+                if "error" in (message := orjson.loads(line)):
+                    raise EngineError(str(message["error"]))
+
+    async def create(self, spec: ContainerSpec) -> str:
+        """``POST /containers/create``."""
+        try:
+            document = await self._http.json(
+                "POST",
+                "/containers/create",
+                params={"name": spec.name},
+                body=docker_wire.create_body(spec),
+                timeout=START,
+            )
+        except Refused as error:
+            if error.code == 409:
+                raise NameConflict(str(error)) from error
+            if error.code == 404:
+                missing = NoSuchImage if "image" in str(error).lower() else NoSuchContainer
+                raise missing(str(error)) from error
+            raise
+        return str(document["Id"])
+
+    async def start(self, container: str) -> None:
+        """``POST /containers/ID/start``."""
+        await self._on(container, "POST", "/start", timeout=START)
+
+    async def stop(self, container: str, grace: float) -> None:
+        """``POST /containers/ID/stop``: whole seconds, rounded up."""
+        whole = max(0, -int(-grace // 1))
+        await self._on(container, "POST", "/stop", params={"t": str(whole)}, timeout=whole + START)
+
+    async def kill(self, container: str, signal: str = "SIGKILL") -> None:
+        """``POST /containers/ID/kill``; 409 says that it does not run."""
+        try:
+            await self._on(container, "POST", "/kill", params={"signal": signal})
+        except Refused as error:
+            if error.code != 409:
+                raise
+
+    async def remove(self, container: str) -> None:
+        """``DELETE /containers/ID``; 409 says that a removal is under way already, which is then waited for."""
+        try:
+            await self._on(container, "DELETE", "", params={"force": "1", "v": "1"}, timeout=START)
+        except NoSuchContainer:
+            return
+        except Refused as error:
+            if error.code != 409:
+                raise
+            with contextlib.suppress(NoSuchContainer):
+                await self._on(container, "POST", "/wait", params={"condition": "removed"}, timeout=START)
+
+    async def inspect(self, container: str) -> Container:
+        """``GET /containers/ID/json``."""
+        return docker_wire.container(await self._on(container, "GET", "/json"))
+
+    async def list(self, labels: Mapping[str, str]) -> Sequence[Summary]:
+        """``GET /containers/json``."""
+        params = {"all": "1", "filters": _filters(labels)}
+        found = await self._http.json("GET", "/containers/json", params=params)
+        return [Summary(one["Id"], docker_wire.state(one["State"]), one.get("Labels") or {}) for one in found]
+
+    async def wait(self, container: str) -> int:
+        """``POST /containers/ID/wait``."""
+        document = await self._on(container, "POST", "/wait", timeout=None)
+        return int(document["StatusCode"])
+
+    async def exec(self, container: str, command: Sequence[str], timeout: float) -> ExecResult:
+        """Three calls: create, start (whose answer is the output) and inspect."""
+        body = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
+        identity = (await self._on(container, "POST", "/exec", body=body))["Id"]
+        start = orjson.dumps({"Detach": False, "Tty": False})
+        async with (
+            asyncio.timeout(timeout),
+            self._http.open("POST", f"/exec/{identity}/start", data=start) as answer,
+        ):
+            output = await docker_streams.head(docker_streams.frames(answer.content.iter_any()), EXEC_OUTPUT)
+        state = await self._http.json("GET", f"/exec/{identity}/json")
+        return ExecResult(int(state["ExitCode"] or 0), output)
+
+    async def logs(self, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """``GET /containers/ID/logs`` on a connection of its own."""
+        params = {"stdout": "1", "stderr": "1", "follow": str(int(options.follow))}
+        params["timestamps"] = str(int(options.timestamps))
+        params["tail"] = "all" if options.tail is None else str(options.tail)
+        if options.since:
+            params["since"] = f"{options.since:.9f}"
+        try:
+            async with self._http.open("GET", f"/containers/{container}/logs", params=params) as answer:
+                chunks = answer.content.iter_any()
+                async for data in chunks if options.tty else docker_streams.frames(chunks):
+                    yield data
+        except Refused as error:
+            raise _missing(error) from error
+
+    async def memory_usage(self, container: str) -> int:
+        """``GET /containers/ID/stats``, one reading: usage less inactive file cache, as ``docker stats`` and Kubernetes count."""
+        params = {"stream": "0", "one-shot": "1"}
+        memory = (await self._on(container, "GET", "/stats", params=params)).get("memory_stats") or {}
+        details = memory.get("stats") or {}
+        cache = int(details.get("total_inactive_file") or details.get("inactive_file") or 0)
+        return max(0, int(memory.get("usage") or 0) - cache)
+
+    async def events(self, labels: Mapping[str, str]) -> AsyncIterator[Event | None]:
+        """``GET /events``. The engine answers as soon as the subscription stands."""
+        filters = orjson.loads(_filters(labels))
+        filters.update(type=["container"], event=list(ACTIONS))
+        params = {"filters": orjson.dumps(filters).decode()}
+        async with self._http.open("GET", "/events", params=params) as answer:
+            yield None
+            async for line in answer.content:
+                if line.strip():
+                    message = orjson.loads(line)
+                    actor = message["Actor"]
+                    yield Event(message["Action"], actor["ID"], actor.get("Attributes") or {})
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    async def _on(
+        self,
+        container: str,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: object = None,
+        timeout: float | None = 60.0,
+    ) -> Any:
+        """A call about one container: 404 is NoSuchContainer."""
+        target = f"/containers/{quote(container, safe='')}{path}"
+        try:
+            return await self._http.json(method, target, params=params, body=body, timeout=timeout or 10.0**9)
+        except Refused as error:
+            raise _missing(error) from error
+
+
+def _missing(error: Refused) -> EngineError:
+    return NoSuchContainer(str(error)) if error.code == 404 else error
+
+
+def _filters(labels: Mapping[str, str]) -> str:
+    return orjson.dumps({"label": [f"{name}={value}" for name, value in labels.items()]}).decode()

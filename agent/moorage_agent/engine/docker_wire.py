@@ -1,0 +1,138 @@
+"""Between the contract's values and the documents of Docker's API (v1.41 and later)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from moorage_agent.engine.contract import Container, ContainerSpec, Image, Limits, Mount, State
+
+CPU_PERIOD = 100_000
+LOG_FILES = {"max-size": "10m", "max-file": "5"}
+"""Kubernetes' defaults ``containerLogMaxSize`` and ``containerLogMaxFiles``."""
+
+
+def seconds(text: str) -> float:
+    """An RFC 3339 time in seconds since the epoch; Go's zero time is 0.0."""
+    if not text or text.startswith("0001-"):
+        return 0.0
+    return datetime.fromisoformat(text).timestamp()
+
+
+def state(word: str) -> State:
+    """Docker's status word."""
+    if word in ("running", "paused"):
+        return State.RUNNING
+    return State.CREATED if word == "created" else State.EXITED
+
+
+def container(document: Mapping[str, Any]) -> Container:
+    """An answer of ``GET /containers/ID/json``."""
+    status = document["State"]
+    networks = (document.get("NetworkSettings") or {}).get("Networks") or {}
+    return Container(
+        id=document["Id"],
+        name=document["Name"].removeprefix("/"),
+        state=state(status["Status"]),
+        labels=document["Config"].get("Labels") or {},
+        created=seconds(document["Created"]),
+        started=seconds(status.get("StartedAt", "")),
+        finished=seconds(status.get("FinishedAt", "")),
+        exit_code=int(status.get("ExitCode") or 0),
+        oom_killed=bool(status.get("OOMKilled")),
+        error=str(status.get("Error") or ""),
+        image_id=document.get("Image") or "",
+        ip=next((str(network["IPAddress"]) for network in networks.values() if network.get("IPAddress")), ""),
+    )
+
+
+def image(document: Mapping[str, Any]) -> Image:
+    """An answer of ``GET /images/NAME/json``."""
+    digests = document.get("RepoDigests") or []
+    return Image(
+        id=document["Id"],
+        digest=str(digests[0]) if digests else "",
+        size=int(document.get("Size") or 0),
+        user=str((document.get("Config") or {}).get("User") or ""),
+    )
+
+
+def create_body(spec: ContainerSpec) -> dict[str, Any]:
+    """The body of ``POST /containers/create``. It may hold secret values (env): it is never logged."""
+    body: dict[str, Any] = {
+        "Image": spec.image,
+        "Labels": dict(spec.labels),
+        "Env": list(spec.env),
+        "User": spec.security.user,
+        "OpenStdin": spec.stdin,
+        "StdinOnce": spec.stdin_once,
+        "Tty": spec.tty,
+        "HostConfig": _host_config(spec),
+    }
+    if spec.entrypoint is not None:
+        body["Entrypoint"] = list(spec.entrypoint)
+    if spec.arguments is not None:
+        body["Cmd"] = list(spec.arguments)
+    named = {"WorkingDir": spec.working_dir, "Hostname": spec.hostname, "Domainname": spec.domain}
+    body.update({field: value for field, value in named.items() if value})
+    if spec.ports:
+        body["ExposedPorts"] = {f"{port.container_port}/{port.protocol}": {} for port in spec.ports}
+    return body
+
+
+def _host_config(spec: ContainerSpec) -> dict[str, Any]:
+    security = spec.security
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in spec.ports:
+        binding = {"HostIp": port.host_ip, "HostPort": str(port.host_port)}
+        bindings.setdefault(f"{port.container_port}/{port.protocol}", []).append(binding)
+    return {
+        "NetworkMode": spec.network or "default",
+        "IpcMode": spec.ipc,
+        "PidMode": spec.pid,
+        "RestartPolicy": {"Name": "no"},
+        "LogConfig": {"Type": "json-file", "Config": LOG_FILES},
+        "Mounts": [_mount(mount) for mount in spec.mounts],
+        "PortBindings": bindings,
+        "ExtraHosts": list(spec.hosts),
+        "Dns": list(spec.dns.servers),
+        "DnsSearch": list(spec.dns.searches),
+        "DnsOptions": list(spec.dns.options),
+        "Privileged": security.privileged,
+        "CapAdd": list(security.add),
+        "CapDrop": list(security.drop),
+        "GroupAdd": list(security.groups),
+        "SecurityOpt": list(security.options),
+        "ReadonlyRootfs": security.read_only_root,
+        "Sysctls": dict(spec.sysctls),
+        "OomScoreAdj": spec.oom_score_adj,
+        **_limits(spec.limits),
+    }
+
+
+def _limits(limits: Limits) -> dict[str, int]:
+    result: dict[str, int] = {}
+    if limits.cpu_shares:
+        result["CpuShares"] = limits.cpu_shares
+    if limits.cpu_quota:
+        result["CpuPeriod"], result["CpuQuota"] = CPU_PERIOD, limits.cpu_quota
+    if limits.memory:
+        result["Memory"] = limits.memory
+        result["MemorySwap"] = limits.memory  # no swap beyond the limit, as in Kubernetes
+    if limits.pids:
+        result["PidsLimit"] = limits.pids
+    return result
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    """A ``bind`` of the Mounts form, which unlike ``-v`` refuses a missing source instead of making a folder of it."""
+    document: dict[str, Any] = {
+        "Type": "bind",
+        "Source": mount.source,
+        "Target": mount.target,
+        "ReadOnly": mount.read_only,
+    }
+    if mount.propagation:
+        document["BindOptions"] = {"Propagation": mount.propagation}
+    return document

@@ -1,0 +1,123 @@
+"""The status of one container. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from moorage_agent.pods import outcome
+from moorage_agent.pods.actions import Plan
+from moorage_agent.pods.observed import Attempt, Health, Observed, init_containers, is_sidecar
+
+Pod = Mapping[str, Any]
+Document = dict[str, Any]
+
+
+class Describe(Protocol):
+    """Looks up what the observation does not hold."""
+
+    def message(self, attempt: Attempt) -> str:
+        """What a container that ended left as its termination message."""
+        ...
+
+    def image_digest(self, image_id: str) -> str:
+        """``NAME@sha256:...`` of an image that came from a registry, else ""."""
+        ...
+
+
+def container_status(
+    pod: Pod, container: Mapping[str, Any], seen: Observed, plan: Plan, describe: Describe, *, waiting: str
+) -> Document:
+    """An entry of ``containerStatuses`` or ``initContainerStatuses``; ``waiting`` is the reason of one not started yet."""
+    name = container["name"]
+    starts = [one for one in seen.attempts.get(name, ()) if not one.dangling]
+    last = starts[-1] if starts else None
+    state, ended = _state(pod, container, seen, plan, last, describe, waiting)
+    is_init = any(one["name"] == name for one in init_containers(pod))
+    status: Document = {"name": name, "state": state}
+    before = last if ended else (starts[-2] if len(starts) > 1 else None)
+    status["lastState"] = {"terminated": _terminated(before, describe)} if before is not None else {}
+    running = "running" in state
+    health = seen.health.get(last.container.id, Health()) if last is not None and running else Health(False, False)
+    one_shot = is_init and not is_sidecar(container)
+    if one_shot:
+        status["ready"] = state.get("terminated", {}).get("exitCode") == 0
+        status["started"] = running
+    else:
+        status["ready"] = running and health.started and health.ready
+        status["started"] = running and health.started
+    status["restartCount"] = last.attempt if last is not None else _recorded(pod, name)
+    status["image"] = container.get("image", "")
+    status["imageID"] = _image_id(last, describe)
+    if last is not None:
+        status["containerID"] = f"docker://{last.container.id}"
+    return status
+
+
+def _state(
+    pod: Pod,
+    container: Mapping[str, Any],
+    seen: Observed,
+    plan: Plan,
+    last: Attempt | None,
+    describe: Describe,
+    waiting: str,
+) -> tuple[Document, bool]:
+    """(state, whether ``last`` has moved to lastState)."""
+    name = container["name"]
+    if last is not None and last.running:
+        return {"running": {"startedAt": _time(last.container.started)}}, False
+    reason = plan.waiting.get(name)
+    if last is None:
+        if reason is None:
+            reason_text, message = waiting, ""
+        else:
+            reason_text, message = reason
+        return {"waiting": _without_empty(reason=reason_text, message=message)}, False
+    if reason is not None and outcome.restarts(pod, container, last):
+        return {"waiting": _without_empty(reason=reason.reason, message=reason.message)}, True
+    return {"terminated": _terminated(last, describe)}, False
+
+
+def _terminated(last: Attempt, describe: Describe) -> Document:
+    found = last.container
+    if found.error:
+        reason = "StartError"
+    elif found.oom_killed:
+        reason = "OOMKilled"
+    else:
+        reason = "Completed" if found.exit_code == 0 else "Error"
+    return _without_empty(
+        exitCode=last.exit_code,
+        reason=reason,
+        message=found.error or describe.message(last),
+        startedAt=_time(found.started),
+        finishedAt=_time(last.finished),
+        containerID=f"docker://{found.id}",
+    )
+
+
+def _image_id(last: Attempt | None, describe: Describe) -> str:
+    if last is None or not last.container.image_id:
+        return ""
+    digest = describe.image_digest(last.container.image_id)
+    return f"docker-pullable://{digest}" if digest else f"docker://{last.container.image_id}"
+
+
+def _recorded(pod: Pod, name: str) -> int:
+    status = pod.get("status") or {}
+    for field in ("containerStatuses", "initContainerStatuses"):
+        for entry in status.get(field) or ():
+            if entry.get("name") == name:
+                return int(entry.get("restartCount") or 0)
+    return 0
+
+
+def _time(at: float) -> str | None:
+    """RFC 3339 in UTC; the epoch itself stands for a time that is not known, as in Kubernetes."""
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _without_empty(**fields: Any) -> Document:
+    return {key: value for key, value in fields.items() if value not in (None, "")}

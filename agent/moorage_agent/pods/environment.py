@@ -1,0 +1,139 @@
+"""A container's command and environment: ``$(VAR)`` expansion, ``envFrom`` and ``valueFrom``. Pure, given what is referred to.
+
+Source: API reference, EnvVar and EnvFromSource; the expansion rules are those of KEP-less ``third_party/forked/golang/expansion``:
+``$(NAME)`` of a known name is replaced, of an unknown one is kept, ``$$`` is one ``$``.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from moorage_agent.pods import fields
+
+Pod = Mapping[str, Any]
+
+_REFERENCE = re.compile(r"\$(?:\$|\(([^()]*)\))")
+
+
+class ConfigError(Exception):
+    """A container cannot be made as its spec says. The text is Kubernetes' message; it never holds a secret's value."""
+
+
+class Sources(Protocol):
+    """ConfigMaps and Secrets of the pod's namespace, as they were read for this start."""
+
+    def config_map(self, name: str) -> Mapping[str, Any] | None:
+        """The object, or None where there is none."""
+        ...
+
+    def secret(self, name: str) -> Mapping[str, Any] | None:
+        """The object, or None where there is none."""
+        ...
+
+
+def expand(text: str, variables: Mapping[str, str]) -> str:
+    """Replace references to ``variables``."""
+
+    def replaced(match: re.Match[str]) -> str:
+        name = match[1]
+        if name is None:
+            return "$"
+        return variables.get(name, match[0])
+
+    return _REFERENCE.sub(replaced, text)
+
+
+def environment(pod: Pod, container: Mapping[str, Any], sources: Sources, facts: fields.Facts) -> dict[str, str]:
+    """The variables in order: ``envFrom`` first, then ``env``, which wins. Raises ConfigError."""
+    variables: dict[str, str] = {}
+    for source in container.get("envFrom") or ():
+        prefix = source.get("prefix") or ""
+        variables.update({prefix + name: value for name, value in _all_of(source, sources, pod).items()})
+    for entry in container.get("env") or ():
+        if "valueFrom" in entry and entry["valueFrom"]:
+            value = _value_from(entry["valueFrom"], pod, container, sources, facts)
+            if value is None:
+                continue
+            variables[entry["name"]] = value
+        else:
+            variables[entry["name"]] = expand(entry.get("value") or "", variables)
+    return variables
+
+
+def arguments(words: Sequence[str] | None, variables: Mapping[str, str]) -> list[str] | None:
+    """``command`` or ``args`` with their references replaced; None where the image's own is meant."""
+    return [expand(word, variables) for word in words] if words else None
+
+
+def decoded(document: Mapping[str, Any]) -> dict[str, bytes]:
+    """All entries of a ConfigMap or Secret as bytes."""
+    if document.get("kind") == "Secret":
+        return {name: base64.b64decode(value) for name, value in (document.get("data") or {}).items()}
+    result = {name: value.encode("utf-8") for name, value in (document.get("data") or {}).items()}
+    result.update({name: base64.b64decode(value) for name, value in (document.get("binaryData") or {}).items()})
+    return result
+
+
+def _all_of(source: Mapping[str, Any], sources: Sources, pod: Pod) -> dict[str, str]:
+    if source.get("configMapRef"):
+        reference, kind, find = source["configMapRef"], "configmap", sources.config_map
+    else:
+        reference, kind, find = source["secretRef"], "secret", sources.secret
+    found = find(reference["name"])
+    if found is None:
+        if reference.get("optional"):
+            return {}
+        raise ConfigError(f'{kind} "{reference["name"]}" not found')
+    result = {}
+    for name, value in decoded(found).items():
+        try:
+            result[name] = value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise ConfigError(
+                f"{kind} {pod['metadata']['namespace']}/{reference['name']}: key {name} is not text, so no variable can hold it"
+            ) from None
+    return result
+
+
+def _value_from(
+    source: Mapping[str, Any], pod: Pod, container: Mapping[str, Any], sources: Sources, facts: fields.Facts
+) -> str | None:
+    """The value, or None where an optional reference is missing."""
+    if source.get("fieldRef"):
+        return fields.field(pod, source["fieldRef"]["fieldPath"], facts)
+    if source.get("resourceFieldRef"):
+        return fields.resource(pod, source["resourceFieldRef"], container, facts)
+    if source.get("configMapKeyRef"):
+        reference, kind, find = source["configMapKeyRef"], "ConfigMap", sources.config_map
+    elif source.get("secretKeyRef"):
+        reference, kind, find = source["secretKeyRef"], "Secret", sources.secret
+    else:
+        raise ConfigError(f"unsupported source of a variable's value: {', '.join(source)}")
+    found = find(reference["name"])
+    entries = decoded(found) if found is not None else {}
+    if found is None or reference["key"] not in entries:
+        if reference.get("optional"):
+            return None
+        if found is None:
+            raise ConfigError(f'{kind.lower()} "{reference["name"]}" not found')
+        where = f"{pod['metadata']['namespace']}/{reference['name']}"
+        raise ConfigError(f"couldn't find key {reference['key']} in {kind} {where}")
+    return entries[reference["key"]].decode("utf-8", "surrogateescape")
+
+
+def references(container: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """(``configmap`` or ``secret``, name) of everything that a container's environment refers to."""
+    found: set[tuple[str, str]] = set()
+    for source in container.get("envFrom") or ():
+        for field, kind in (("configMapRef", "configmap"), ("secretRef", "secret")):
+            if source.get(field):
+                found.add((kind, source[field]["name"]))
+    for entry in container.get("env") or ():
+        source = entry.get("valueFrom") or {}
+        for field, kind in (("configMapKeyRef", "configmap"), ("secretKeyRef", "secret")):
+            if source.get(field):
+                found.add((kind, source[field]["name"]))
+    return found

@@ -1,0 +1,269 @@
+"""Decides what a pod needs next. Pure: a pod, what is observed of it and the time go in, actions come out.
+
+Safety that property tests hold it to: a container is started only where no other of its name runs, is being worked on
+or may still start; nothing is started while the pod ends or without its sandbox. Rules follow the kubelet's (Pod
+Lifecycle; KEP-753, sidecars).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from moorage_agent.pods import backoff, outcome
+from moorage_agent.pods.actions import (
+    CleanUp,
+    CreateSandbox,
+    FetchImage,
+    Finish,
+    Kill,
+    Plan,
+    PrepareVolumes,
+    Remove,
+    Resume,
+    StartContainer,
+    StartSandbox,
+    StopSandbox,
+    Waiting,
+)
+from moorage_agent.pods.labels import spec_hash
+from moorage_agent.pods.observed import (
+    POD,
+    VOLUMES,
+    Attempt,
+    Observed,
+    containers,
+    init_containers,
+    is_sidecar,
+)
+
+Pod = Mapping[str, Any]
+
+DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+
+
+def plan(pod: Pod, seen: Observed, now: float) -> Plan:
+    """The next step of ``pod`` at ``now`` (seconds since the epoch)."""
+    result = Plan()
+    if seen.termination is not None:
+        _terminate(pod, seen, result)
+        return result
+    if outcome.settled(pod, seen):
+        _finish(pod, seen, result)
+        return result
+    deadline = pod["spec"].get("activeDeadlineSeconds")
+    if deadline is not None and seen.start_time:
+        ends = seen.start_time + deadline
+        if now >= ends:
+            result.failed = DEADLINE
+            _finish(pod, seen, result)
+            return result
+        result.wake(ends)
+    _run(pod, seen, now, result)
+    return result
+
+
+def _terminate(pod: Pod, seen: Observed, result: Plan) -> None:
+    """End containers, then the sandbox and what is left, then say so."""
+    assert seen.termination is not None
+    if not _all_ended(pod, seen, result, seen.termination.grace):
+        return
+    if not seen.cleaned:
+        result.actions.append(CleanUp(containers=True))
+    elif not seen.termination.gone:
+        result.actions.append(Finish())
+
+
+def _finish(pod: Pod, seen: Observed, result: Plan) -> None:
+    """A pod that is done keeps its ended containers for their logs, and nothing else."""
+    if not _all_ended(pod, seen, result, None):
+        return
+    running = [one for one in seen.sandboxes if one.running]
+    if running:
+        result.actions.append(StopSandbox(running[0].container.id))
+    elif seen.volumes_ready:
+        result.actions.append(CleanUp(containers=False))
+
+
+def _all_ended(pod: Pod, seen: Observed, result: Plan, grace: float | None) -> bool:
+    """End what runs: regular containers at once, then sidecars one by one in reverse order. True when all has ended."""
+    order = [one["name"] for one in init_containers(pod) if is_sidecar(one)]
+    running = seen.running()
+    first = [one for one in running if one.name not in order]
+    if not first and not any(name not in order for name in seen.busy):
+        late = sorted(running, key=lambda one: order.index(one.name))
+        first = late[-1:] if not seen.busy else []
+    for one in first:
+        if one.name not in seen.busy:
+            result.actions.append(Kill(one.name, one.container.id, grace, f"Stopping container {one.name}"))
+    return not running and not seen.busy
+
+
+def _run(pod: Pod, seen: Observed, now: float, result: Plan) -> None:
+    sandbox = seen.sandbox()
+    wanted = _wanted(pod, seen)
+    if not seen.volumes_ready and VOLUMES not in seen.busy and _due(seen, VOLUMES, now, result):
+        result.actions.append(PrepareVolumes())
+    if sandbox is None:
+        _need_sandbox(seen, now, result)
+        for container in wanted:
+            if _may_start(pod, container, seen, now, result):
+                _image_ready(container["name"], seen, now, result)
+        return
+    if POD not in seen.busy:
+        stale = (one for one in seen.sandboxes if one.running and one is not sandbox)
+        result.actions += [StopSandbox(one.container.id) for one in list(stale)[:1]]
+    for one in seen.running():
+        if one.sandbox != sandbox.container.id and one.name not in seen.busy:
+            result.actions.append(Kill(one.name, one.container.id, None, f"Stopping container {one.name}"))
+    for container in wanted:
+        _ensure(pod, container, sandbox, seen, now, result)
+    for name, starts in seen.attempts.items():
+        _prune(name, starts, seen, result)
+
+
+def _wanted(pod: Pod, seen: Observed) -> list[dict[str, Any]]:
+    """The containers that should run now, in order of start: sidecars that have had their turn, then the next init container or,
+    after the last, the regular ones.
+    """
+    if outcome.has_begun(pod, seen):
+        return [one for one in init_containers(pod) if is_sidecar(one)] + containers(pod)
+    wanted: list[dict[str, Any]] = []
+    pending = outcome.next_init(pod, seen)
+    for container in init_containers(pod):
+        if container is pending:
+            return [*wanted, container]
+        if is_sidecar(container):
+            wanted.append(container)
+    return wanted + containers(pod)
+
+
+def _need_sandbox(seen: Observed, now: float, result: Plan) -> None:
+    if seen.busy - {VOLUMES}:
+        return
+    running = seen.running()
+    for one in running:
+        message = "Pod sandbox changed, it will be killed and re-created."
+        result.actions.append(Kill(one.name, one.container.id, None, message))
+    if running:
+        return
+    last = seen.sandboxes[-1] if seen.sandboxes else None
+    if not _due(seen, POD, now, result):
+        return
+    if last is not None and last.dangling:
+        result.actions.append(StartSandbox(last.container.id))
+    else:
+        result.actions.append(CreateSandbox(last.attempt + 1 if last else 0))
+
+
+def _ensure(pod: Pod, container: Mapping[str, Any], sandbox: Attempt, seen: Observed, now: float, result: Plan) -> None:
+    """Bring one container to run, or say what it waits for."""
+    name = container["name"]
+    if name in seen.busy:
+        return
+    last = seen.last(name)
+    if last is not None and last.running:
+        if last.sandbox == sandbox.container.id:
+            _check_running(container, last, seen, result)
+        return
+    if last is not None and last.dangling:
+        if last.sandbox != sandbox.container.id:
+            result.actions.append(Remove(name, last.container.id))
+        elif seen.volumes_ready:
+            result.actions.append(Resume(name, last.container.id))
+        return
+    if not _may_start(pod, container, seen, now, result):
+        return
+    if not _image_ready(name, seen, now, result) or not seen.volumes_ready:
+        return
+    attempt = last.attempt + 1 if last else _recorded_restarts(pod, name)
+    delay = backoff.following(last.backoff, last.ran) if last else 0.0
+    result.actions.append(StartContainer(name, attempt, sandbox.container.id, delay))
+
+
+def _check_running(container: Mapping[str, Any], last: Attempt, seen: Observed, result: Plan) -> None:
+    name, identity = last.name, last.container.id
+    health = seen.health.get(identity)
+    if last.hash and last.hash != spec_hash(container):
+        message = f"Container {name} definition changed, will be restarted"
+        result.actions.append(Kill(name, identity, None, message))
+    elif health is not None and health.unhealthy:
+        probe = container.get(f"{health.unhealthy}Probe") or {}
+        message = f"Container {name} failed {health.unhealthy} probe, will be restarted"
+        result.actions.append(Kill(name, identity, probe.get("terminationGracePeriodSeconds"), message))
+
+
+def _may_start(pod: Pod, container: Mapping[str, Any], seen: Observed, now: float, result: Plan) -> bool:
+    """Whether neither its policy nor a back-off holds the container back."""
+    name = container["name"]
+    last = seen.last(name)
+    if name in seen.busy or (last is not None and not last.ended):
+        return False
+    fresh = last is None or (
+        seen.sandbox() is not None and last.sandbox != seen.sandbox_id() and not _is_regular(pod, name)
+    )
+    if last is not None and not fresh:
+        if not outcome.restarts(pod, container, last):
+            return False
+        delay = backoff.after(last.backoff, last.ran)
+        if now < last.finished + delay:
+            metadata = pod["metadata"]
+            where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+            message = f"back-off {backoff.text(delay)} restarting failed container={name} pod={where}"
+            result.waiting[name] = Waiting("CrashLoopBackOff", message)
+            result.wake(last.finished + delay)
+            return False
+    failure = seen.failures.get(name)
+    if failure is not None:
+        result.waiting[name] = Waiting(failure.reason, failure.message)
+        if now < failure.retry_at:
+            result.wake(failure.retry_at)
+            return False
+    return True
+
+
+def _is_regular(pod: Pod, name: str) -> bool:
+    return any(one["name"] == name for one in containers(pod))
+
+
+def _image_ready(name: str, seen: Observed, now: float, result: Plan) -> bool:
+    image = seen.images.get(name)
+    if image is None:
+        result.actions.append(FetchImage(name))
+        return False
+    if image.failure is not None:
+        result.waiting[name] = Waiting(image.failure.reason, image.failure.message)
+        if now >= image.failure.retry_at:
+            result.actions.append(FetchImage(name))
+        else:
+            result.wake(image.failure.retry_at)
+        return False
+    return image.ready
+
+
+def _due(seen: Observed, name: str, now: float, result: Plan) -> bool:
+    """Whether what failed under ``name`` may be tried (again) now."""
+    failure = seen.failures.get(name)
+    if failure is None or now >= failure.retry_at:
+        return True
+    result.wake(failure.retry_at)
+    return False
+
+
+def _prune(name: str, starts: tuple[Attempt, ...], seen: Observed, result: Plan) -> None:
+    """Keep the newest start and the newest ended one before it (``kubectl logs --previous``); remove older ones one at a time."""
+    if name in seen.busy or any(getattr(action, "name", "") == name for action in result.actions):
+        return
+    keep = 2 if starts[-1].running or starts[-1].dangling else 1
+    old = [one for one in starts[:-keep] if not one.running]
+    if old:
+        result.actions.append(Remove(name, old[0].container.id))
+
+
+def _recorded_restarts(pod: Pod, name: str) -> int:
+    """The restart count of a container none of whose starts is left on the engine: one more than the API recorded."""
+    status = pod.get("status") or {}
+    for entry in [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]:
+        if entry.get("name") == name and entry.get("containerID"):
+            return int(entry.get("restartCount") or 0) + 1
+    return 0

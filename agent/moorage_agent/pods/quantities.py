@@ -1,0 +1,60 @@
+"""Quantities of resources, and the cgroup limits that they mean.
+
+Source: API reference, Quantity; the kubelet's ``MilliCPUToShares`` and ``MilliCPUToQuota``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from moorage_agent.engine.contract import Limits
+
+_FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|([numkMGTPE]|[KMGTPE]i)?)")
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY = {name: 2 ** (10 * power) for power, name in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), start=1)}
+
+LEAST_SHARES, MOST_SHARES = 2, 262_144
+LEAST_QUOTA = 1_000
+PERIOD = 100_000
+
+
+def amount(text: str) -> float:
+    """A quantity as a number of its base unit (cores, bytes). Raises ValueError."""
+    match = _FORM.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"unable to parse quantity {text!r}")
+    number = Decimal(match[1])
+    if match[2]:
+        return float(number * Decimal(10) ** int(match[2][1:]))
+    suffix = match[3] or ""
+    factor = Decimal(_BINARY[suffix]) if suffix in _BINARY else Decimal(10) ** _DECIMAL[suffix]
+    return float(number * factor)
+
+
+def limits(resources: Mapping[str, Any] | None, most_processes: int) -> Limits:
+    """cgroup limits of a container's ``resources``; a request not given is the limit, and no request is the least share."""
+    wanted = (resources or {}).get("requests") or {}
+    most = (resources or {}).get("limits") or {}
+    request = amount(str(wanted.get("cpu", most.get("cpu", 0))))
+    cpu = amount(str(most.get("cpu", 0)))
+    shares = int(request * 1024)
+    return Limits(
+        cpu_shares=min(max(shares, LEAST_SHARES), MOST_SHARES),
+        cpu_quota=max(int(cpu * PERIOD), LEAST_QUOTA) if cpu else 0,
+        memory=int(amount(str(most.get("memory", 0)))),
+        pids=most_processes,
+    )
+
+
+def oom_score(pod: Mapping[str, Any], container: Mapping[str, Any], node_memory: int) -> int:
+    """How early the kernel ends it when memory is short, by quality of service (the kubelet's ``GetContainerOOMScoreAdjust``)."""
+    quality = (pod.get("status") or {}).get("qosClass")
+    if quality == "Guaranteed":
+        return -997
+    if quality == "BestEffort" or not node_memory:
+        return 1000
+    request = amount(str(((container.get("resources") or {}).get("requests") or {}).get("memory", 0)))
+    return max(3, min(999, int(1000 - 1000 * request / node_memory)))
