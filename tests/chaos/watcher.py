@@ -33,6 +33,10 @@ class Watcher:
             except LOST:
                 await asyncio.sleep(0.1)
 
+    async def catch_up(self) -> None:
+        """Watch once more, for what came after the last event."""
+        await self._watch(seconds=1)
+
     async def _list(self) -> None:
         async with self._session.get(self._url) as response:
             if response.status != 200:
@@ -41,8 +45,8 @@ class Watcher:
         self.values = {item["metadata"]["name"]: int(item["data"]["value"]) for item in listed["items"]}
         self._revision = listed["metadata"]["resourceVersion"]
 
-    async def _watch(self) -> None:
-        parameters = {"watch": "1", "resourceVersion": self._revision, "timeoutSeconds": "5"}
+    async def _watch(self, seconds: int = 5) -> None:
+        parameters = {"watch": "1", "resourceVersion": self._revision, "timeoutSeconds": str(seconds)}
         async with self._session.get(self._url, params=parameters) as response:
             if response.status != 200:
                 raise TimeoutError
