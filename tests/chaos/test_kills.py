@@ -41,8 +41,10 @@ async def test_kills_at_random_moments_lose_nothing_and_double_nothing() -> None
         watchers = [Watcher(session, target.url + CONFIGMAPS) for _ in range(3)]
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            for worker in [*writers, *watchers]:
-                group.create_task(worker.run(stop.is_set))
+            for writer in writers:
+                group.create_task(writer.run(stop.is_set))
+            for watcher in watchers:
+                group.create_task(watcher.run(stop.is_set))
             group.create_task(scale(session, target, stop))
             await killer.run(SECONDS)
             stop.set()
