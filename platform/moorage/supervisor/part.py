@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,10 +25,10 @@ REFUSED = 78
 
 @dataclass(frozen=True, slots=True)
 class PartSpec:
-    """What to run. ``arguments`` follow ``python -m moorage.cli``; ``stop_seconds`` is the time for a clean end."""
+    """What to run. ``stop_seconds`` is the time for a clean end."""
 
     name: str
-    arguments: Sequence[str]
+    command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_seconds: float = 10.0
 
@@ -98,10 +97,7 @@ class Part:
         reader, writer = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "moorage.cli",
-                *self.spec.arguments,
+                *self.spec.command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,

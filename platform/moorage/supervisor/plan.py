@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from moorage.supervisor.addresses import Listen
@@ -9,27 +10,31 @@ from moorage.supervisor.layout import Layout
 from moorage.supervisor.options import Options
 from moorage.supervisor.part import PartSpec
 
+PROGRAM = (sys.executable, "-m", "moorage.cli")
 DATABASE_URL_VARIABLE = "MOORAGE_DATABASE_URL"
 
 
 def server_part(layout: Layout, options: Options, database_url: str) -> PartSpec:
     """The API server. Secrets go by file; the database's password by the environment that the supervisor got itself."""
-    arguments = [
+    command = [
+        *PROGRAM,
         *("server", "--listen", options.listen, "--log-level", options.log_level),
         *("--tls-cert", str(layout.pki / "server.crt"), "--tls-key", str(layout.pki / "server.key")),
         *("--ca-cert", str(layout.ca_certificate), "--kek-file", str(layout.kek)),
         *("--bootstrap-tokens", str(layout.bootstrap_tokens), "--git-dir", str(layout.git)),
         *("--audit-log", str(layout.audit)),
     ]
-    return PartSpec("server", arguments, {DATABASE_URL_VARIABLE: database_url}, stop_seconds=15.0)
+    return PartSpec("server", command, {DATABASE_URL_VARIABLE: database_url}, stop_seconds=15.0)
 
 
 def client_parts(layout: Layout, options: Options) -> Sequence[PartSpec]:
     """Controllers, and one agent per node: clients of the API."""
     url = Listen.parse(options.listen).local_url
     way = ["--server", url, "--ca-file", str(layout.ca_certificate), "--log-level", options.log_level]
-    parts = [PartSpec("controllers", ["controllers", "--token-file", str(layout.tokens / "controllers"), *way])]
+    parts = [
+        PartSpec("controllers", [*PROGRAM, "controllers", "--token-file", str(layout.tokens / "controllers"), *way])
+    ]
     for node in options.nodes:
-        state = ["--node", node, "--data-dir", str(layout.agent(node))]
-        parts.append(PartSpec(f"agent/{node}", ["agent", "--token-file", str(layout.node_token(node)), *way, *state]))
+        own = ["--token-file", str(layout.node_token(node)), "--node", node, "--data-dir", str(layout.agent(node))]
+        parts.append(PartSpec(f"agent/{node}", [*PROGRAM, "agent", *way, *own]))
     return parts

@@ -1,0 +1,23 @@
+"""Options that several commands share, and the one way to fail."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+DataDir = Annotated[
+    Path,
+    typer.Option("--data-dir", envvar="MOORAGE_DATA_DIR", help="Where the installation keeps everything."),
+]
+DEFAULT_DATA_DIR = Path("~/.moorage")
+
+LogLevel = Annotated[str, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")]
+
+
+def fail(error: object, code: int = 1) -> NoReturn:
+    """Print one sentence and leave."""
+    print(f"moorage: {error}", file=sys.stderr)
+    raise typer.Exit(code)

@@ -1,0 +1,62 @@
+"""A command's way to the API: the administrator's kubeconfig, one small HTTPS client, refusals as sentences."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from moorage.cli.options import fail
+from moorage.client.kubeconfig import Kubeconfig, KubeconfigError, context_of, load
+
+
+class Session:
+    """Requests with the identity of a kubeconfig. ``fail``s with one sentence where the API cannot be asked or refuses."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.file = data_dir.expanduser().absolute() / "kubeconfig"
+        try:
+            self.config: Kubeconfig = load(self.file)
+            self._tls: ssl.SSLContext = context_of(self.config)
+        except FileNotFoundError:
+            fail(f"{self.file} does not exist; start the platform with: moorage up --data-dir {self.file.parent}")
+        except (KubeconfigError, OSError) as error:
+            fail(error)
+
+    def request(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The decoded answer."""
+        code, answer = self.try_request(method, path, document)
+        if code >= 400:
+            fail(answer.get("message") or f"the API server answered {code}")
+        return answer
+
+    def try_request(
+        self, method: str, path: str, document: Mapping[str, Any] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """(code, decoded answer), refusals included."""
+        body = None if document is None else json.dumps(document).encode()
+        request = urllib.request.Request(self.config.server + path, body, method=method)  # noqa: S310 - always https
+        request.add_header("Authorization", f"Bearer {self.config.token}")
+        request.add_header("Content-Type", "application/json")
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._tls)
+        )
+        try:
+            with opener.open(request, timeout=30) as answer:
+                return answer.status, _decoded(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, _decoded(error.read())
+        except OSError as error:
+            fail(f"{self.config.server} cannot be reached: {error}; is the platform running? See: moorage status")
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
