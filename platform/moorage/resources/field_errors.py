@@ -25,7 +25,7 @@ def shown(value: Any) -> str:
     """How a message shows ``value``."""
     if value is None:
         return "null"
-    return orjson.dumps(value).decode()
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _detailed(text: str, detail: str) -> str:

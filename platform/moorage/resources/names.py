@@ -61,7 +61,7 @@ def _pattern(message: str, pattern: str, *examples: str) -> str:
 
 
 def _too_long(limit: int) -> str:
-    return f"must be no more than {limit} characters"
+    return f"must be no more than {limit} bytes"
 
 
 @lru_cache(4096)
@@ -104,7 +104,7 @@ def qualified_name(name: str) -> str | None:
     prefix, slash, last = name.rpartition("/")
     if slash:
         if "/" in prefix:
-            return _pattern(f"a qualified name {QUALIFIED_MESSAGE}", _QUALIFIED, "MyName", "my.name", "123-abc") + (
+            return _pattern(f"a valid label key {QUALIFIED_MESSAGE}", _QUALIFIED, "MyName", "my.name", "123-abc") + (
                 " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
             )
         if not prefix:
@@ -169,8 +169,3 @@ def port_name(name: str) -> list[str]:
 def http_header(name: str) -> str | None:
     """The name of an HTTP header of a probe."""
     return None if _http_header(name) else _pattern(HTTP_HEADER_MESSAGE, _HTTP_HEADER, "X-Header-Name")
-
-
-def generated(name: str, rule: object) -> str:
-    """``generateName`` as a rule may see it: a trailing dash is allowed there, so it is masked."""
-    return name[:-1] + "a" if len(name) > 1 and name.endswith("-") else name

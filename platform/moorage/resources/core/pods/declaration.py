@@ -6,6 +6,10 @@ from collections.abc import Mapping
 
 from moorage.resources import names
 from moorage.resources.core.pods.columns import COLUMNS
+from moorage.resources.core.pods.defaults import default_pod
+from moorage.resources.core.pods.pod_rules import binding_errors, pod_errors
+from moorage.resources.core.pods.prepare import prepare_create
+from moorage.resources.core.pods.update_rules import status_update_errors, update_errors
 from moorage.resources.declaring import CORE, by_name, status_of
 from moorage.resources.kind import Document, GroupVersionKind, Kind, ResourceKey, Subresource
 
@@ -60,6 +64,11 @@ POD = Kind(
         )
     ),
     columns=COLUMNS,
+    default=default_pod,
+    prepare_create=prepare_create,
+    validate=pod_errors,
+    validate_update=update_errors,
+    validate_status_update=status_update_errors,
     fields=_fields,
     grace_seconds=grace_seconds,
 )
@@ -75,5 +84,6 @@ BINDING = Kind(
     storage=ResourceKey("", "pods"),
     name_rule=names.dns_subdomain,
     verbs=("create",),
+    validate=binding_errors,
 )
 """The body of ``pods/NAME/binding``. It is not kept: what it says is written into the pod."""

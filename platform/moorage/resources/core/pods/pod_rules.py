@@ -1,0 +1,78 @@
+"""Rules of whole pods and of pod templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from moorage.resources import names
+from moorage.resources.checks import Errors
+from moorage.resources.core.pods.spec_rules import check_pod_spec
+from moorage.resources.field_errors import forbidden, invalid, not_supported, required
+from moorage.resources.kind import Document, FieldError
+from moorage.resources.label_selector import label_errors
+from moorage.resources.metadata import annotation_errors, metadata_errors
+
+Part = Mapping[str, Any]
+
+_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+
+
+def _check_deletion_cost(errors: Errors, path: str, annotations: Mapping[str, str]) -> None:
+    cost = annotations.get(_DELETION_COST)
+    if cost is None:
+        return
+    try:
+        sound = -(2**31) <= int(cost) < 2**31 and cost == str(int(cost))
+    except ValueError:
+        sound = False
+    if not sound:
+        errors.append(invalid(f"{path}[{_DELETION_COST}]", cost, "must be a 32bit integer"))
+
+
+def _check_images(errors: Errors, path: str, containers: Sequence[Part]) -> None:
+    for index, container in enumerate(containers):
+        image = container.get("image", "")
+        if image != image.strip():
+            errors.append(invalid(f"{path}[{index}].image", image, "must not have leading or trailing whitespace"))
+
+
+def pod_errors(pod: Document) -> list[FieldError]:
+    """What is wrong with a pod, whether new or changed."""
+    errors = metadata_errors(pod, names.dns_subdomain, namespaced=True)
+    annotations = (pod.get("metadata") or {}).get("annotations")
+    if annotations:
+        _check_deletion_cost(errors, "metadata.annotations", annotations)
+    spec: Part = pod.get("spec") or {}
+    check_pod_spec(errors, "spec", spec, is_pod=True)
+    _check_images(errors, "spec.containers", spec.get("containers", ()))
+    if "initContainers" in spec:
+        _check_images(errors, "spec.initContainers", spec["initContainers"])
+    if spec.get("schedulingGates") and spec.get("nodeName"):
+        errors.append(forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"))
+    return errors
+
+
+def check_template(errors: Errors, path: str, template: Part) -> None:
+    """A pod template, after defaulting."""
+    metadata: Part = template.get("metadata") or {}
+    if "labels" in metadata:
+        errors += label_errors(f"{path}.labels", metadata["labels"])
+    if "annotations" in metadata:
+        errors += annotation_errors(f"{path}.annotations", metadata["annotations"])
+        _check_deletion_cost(errors, f"{path}.annotations", metadata["annotations"])
+    spec: Part = template.get("spec") or {}
+    check_pod_spec(errors, f"{path}.spec", spec, is_pod=False)
+    if "ephemeralContainers" in spec:
+        errors.append(forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"))
+
+
+def binding_errors(binding: Document) -> list[FieldError]:
+    """What is wrong with a binding: its target is a node."""
+    target: Part = binding.get("target") or {}
+    errors: list[FieldError] = []
+    if target.get("kind", "") not in ("", "Node"):
+        errors.append(not_supported("target.kind", target["kind"], ("Node", "<empty>")))
+    if not target.get("name"):
+        errors.append(required("target.name"))
+    return errors

@@ -1,0 +1,249 @@
+"""Rules of volumes: unique names, exactly one source each, and what the sources need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from moorage.resources import names, quantity
+from moorage.resources.checks import Errors, check_local_path, check_no_backsteps, check_required_name
+from moorage.resources.core.pods.env_rules import VOLUME_FIELDS, check_field_ref, check_resource_ref
+from moorage.resources.field_errors import duplicate, forbidden, invalid, not_supported, required
+
+Part = Mapping[str, Any]
+
+_FILE_MODE = "must be a number between 0 and 0777 (octal), both inclusive"
+_ONE_TYPE = "may not specify more than 1 volume type"
+_HOST_PATH_TYPES = (
+    "",
+    "BlockDevice",
+    "CharDevice",
+    "Directory",
+    "DirectoryOrCreate",
+    "File",
+    "FileOrCreate",
+    "Socket",
+)
+_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_TOKEN_SECONDS = (600, 2**32)
+_REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "gitRepo": ("repository",),
+    "gcePersistentDisk": ("pdName",),
+    "awsElasticBlockStore": ("volumeID",),
+    "nfs": ("server", "path"),
+    "iscsi": ("targetPortal", "iqn"),
+    "glusterfs": ("endpoints", "path"),
+    "rbd": ("monitors", "image"),
+    "cinder": ("volumeID",),
+    "cephfs": ("monitors",),
+    "quobyte": ("registry", "volume"),
+    "flexVolume": ("driver",),
+    "azureFile": ("secretName", "shareName"),
+    "vsphereVolume": ("volumePath",),
+    "photonPersistentDisk": ("pdID",),
+    "portworxVolume": ("volumeID",),
+    "azureDisk": ("diskName", "diskURI"),
+    "scaleIO": ("gateway", "system", "volumeName"),
+    "csi": ("driver",),
+}
+
+
+def _check_mode(errors: Errors, path: str, mode: int | None) -> None:
+    if mode is not None and not 0 <= mode <= 0o777:
+        errors.append(invalid(path, mode, _FILE_MODE))
+
+
+def _check_items(errors: Errors, path: str, items: Sequence[Part]) -> None:
+    for index, item in enumerate(items):
+        here = f"{path}[{index}]"
+        if not item.get("key"):
+            errors.append(required(f"{here}.key"))
+        if not item.get("path"):
+            errors.append(required(f"{here}.path"))
+        else:
+            _check_file_path(errors, f"{here}.path", item["path"])
+        _check_mode(errors, f"{here}.mode", item.get("mode"))
+
+
+def _check_file_path(errors: Errors, path: str, value: str) -> None:
+    check_local_path(errors, path, value)
+    if value.startswith("..") and not value.startswith("../"):
+        errors.append(invalid(path, value, "must not start with '..'"))
+
+
+def _check_secret(errors: Errors, path: str, source: Part) -> None:
+    if not source.get("secretName"):
+        errors.append(required(f"{path}.secretName"))
+    _check_mode(errors, f"{path}.defaultMode", source.get("defaultMode"))
+    _check_items(errors, f"{path}.items", source.get("items", ()))
+
+
+def _check_config_map(errors: Errors, path: str, source: Part) -> None:
+    if not source.get("name"):
+        errors.append(required(f"{path}.name"))
+    _check_mode(errors, f"{path}.defaultMode", source.get("defaultMode"))
+    _check_items(errors, f"{path}.items", source.get("items", ()))
+
+
+def _check_downward_items(errors: Errors, path: str, items: Sequence[Part]) -> None:
+    for index, item in enumerate(items):
+        here = f"{path}[{index}]"
+        if not item.get("path"):
+            errors.append(required(f"{here}.path"))
+        else:
+            _check_file_path(errors, f"{here}.path", item["path"])
+        if "fieldRef" in item:
+            check_field_ref(errors, f"{here}.fieldRef", item["fieldRef"], VOLUME_FIELDS)
+            if "resourceFieldRef" in item:
+                detail = "fieldRef and resourceFieldRef can not be specified simultaneously"
+                errors.append(invalid(here, "resource", detail))
+        elif "resourceFieldRef" in item:
+            check_resource_ref(errors, f"{here}.resourceFieldRef", item["resourceFieldRef"], volume=True)
+        else:
+            errors.append(required(here, "one of fieldRef and resourceFieldRef is required"))
+        _check_mode(errors, f"{here}.mode", item.get("mode"))
+
+
+def _check_downward(errors: Errors, path: str, source: Part) -> None:
+    _check_mode(errors, f"{path}.defaultMode", source.get("defaultMode"))
+    _check_downward_items(errors, f"{path}.items", source.get("items", ()))
+
+
+def _check_token(errors: Errors, path: str, token: Part) -> None:
+    seconds = token.get("expirationSeconds", 3600)
+    if seconds < _TOKEN_SECONDS[0]:
+        errors.append(invalid(f"{path}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes"))
+    if seconds > _TOKEN_SECONDS[1]:
+        errors.append(
+            invalid(f"{path}.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds")
+        )
+    if not token.get("path"):
+        errors.append(required(f"{path}.path"))
+    else:
+        _check_file_path(errors, f"{path}.path", token["path"])
+
+
+_PROJECTIONS = ("secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate")
+
+
+def _check_projected(errors: Errors, path: str, source: Part) -> None:
+    _check_mode(errors, f"{path}.defaultMode", source.get("defaultMode"))
+    for index, part in enumerate(source.get("sources", ())):
+        here = f"{path}.sources[{index}]"
+        given = [name for name in _PROJECTIONS if name in part]
+        for extra in given[1:]:
+            errors.append(forbidden(f"{here}.{extra}", _ONE_TYPE))
+        if not given:
+            errors.append(required(here, "must specify a volume type"))
+            continue
+        content = part[given[0]]
+        if given[0] in ("secret", "configMap"):
+            if not content.get("name"):
+                errors.append(required(f"{here}.{given[0]}.name"))
+            _check_items(errors, f"{here}.{given[0]}.items", content.get("items", ()))
+        elif given[0] == "downwardAPI":
+            _check_downward_items(errors, f"{here}.downwardAPI.items", content.get("items", ()))
+        elif given[0] == "serviceAccountToken":
+            _check_token(errors, f"{here}.serviceAccountToken", content)
+
+
+def _check_empty_dir(errors: Errors, path: str, source: Part) -> None:
+    if "sizeLimit" in source and quantity.parse(source["sizeLimit"]).nanos < 0:
+        errors.append(forbidden(f"{path}.sizeLimit", "SizeLimit field must be a valid resource quantity"))
+
+
+def _check_host_path(errors: Errors, path: str, source: Part) -> None:
+    if not source.get("path"):
+        errors.append(required(f"{path}.path"))
+        return
+    check_no_backsteps(errors, f"{path}.path", source["path"])
+    if source.get("type", "") not in _HOST_PATH_TYPES:
+        errors.append(not_supported(f"{path}.type", source["type"], _HOST_PATH_TYPES))
+
+
+def _check_claim(errors: Errors, path: str, source: Part) -> None:
+    if not source.get("claimName"):
+        errors.append(required(f"{path}.claimName"))
+
+
+def _check_ephemeral(errors: Errors, path: str, source: Part) -> None:
+    if "volumeClaimTemplate" not in source:
+        errors.append(required(f"{path}.volumeClaimTemplate"))
+
+
+def _check_image(errors: Errors, path: str, source: Part) -> None:
+    if not source.get("reference"):
+        errors.append(required(f"{path}.reference"))
+    if source.get("pullPolicy") not in _PULL_POLICIES:
+        errors.append(not_supported(f"{path}.pullPolicy", source.get("pullPolicy", ""), _PULL_POLICIES))
+
+
+_SOURCES: Mapping[str, Callable[[Errors, str, Part], None] | None] = {
+    "emptyDir": _check_empty_dir,
+    "hostPath": _check_host_path,
+    "gitRepo": None,
+    "gcePersistentDisk": None,
+    "awsElasticBlockStore": None,
+    "secret": _check_secret,
+    "nfs": None,
+    "iscsi": None,
+    "glusterfs": None,
+    "flocker": None,
+    "persistentVolumeClaim": _check_claim,
+    "rbd": None,
+    "cinder": None,
+    "cephfs": None,
+    "quobyte": None,
+    "downwardAPI": _check_downward,
+    "fc": None,
+    "flexVolume": None,
+    "configMap": _check_config_map,
+    "azureFile": None,
+    "vsphereVolume": None,
+    "photonPersistentDisk": None,
+    "portworxVolume": None,
+    "azureDisk": None,
+    "storageos": None,
+    "projected": _check_projected,
+    "scaleIO": None,
+    "csi": None,
+    "ephemeral": _check_ephemeral,
+    "image": _check_image,
+}
+
+
+def _check_source(errors: Errors, path: str, volume: Part) -> None:
+    found = False
+    for kind, check in _SOURCES.items():
+        source = volume.get(kind)
+        if source is None:
+            continue
+        if found:
+            errors.append(forbidden(f"{path}.{kind}", _ONE_TYPE))
+            continue
+        found = True
+        if check is not None:
+            check(errors, f"{path}.{kind}", source)
+        else:
+            missing = (name for name in _REQUIRED.get(kind, ()) if not source.get(name))
+            errors.extend(required(f"{path}.{kind}.{name}") for name in missing)
+    if not found:
+        errors.append(required(path, "must specify a volume type"))
+
+
+def check_volumes(errors: Errors, path: str, volumes: Sequence[Part]) -> dict[str, Part]:
+    """Check ``volumes``; returns the sound ones by name, for mounts to refer to."""
+    sound: dict[str, Part] = {}
+    for index, volume in enumerate(volumes):
+        found: Errors = []
+        here = f"{path}[{index}]"
+        _check_source(found, here, volume)
+        name = volume.get("name", "")
+        check_required_name(found, f"{here}.name", name, names.dns_label)
+        if name in sound:
+            found.append(duplicate(f"{here}.name", name))
+        if found:
+            errors += found
+        else:
+            sound[name] = volume
+    return sound
