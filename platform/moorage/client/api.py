@@ -97,9 +97,20 @@ class ApiClient:
         """Close the pool of connections."""
         await self.connection.close()
 
-    async def get(self, resource: Resource, name: str, namespace: str = "", *, subresource: str = "") -> Document:
+    async def get(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str = "",
+        *,
+        subresource: str = "",
+        metadata_only: bool = False,
+    ) -> Document:
         """Read one object. Raises NotFound and other ClientErrors, as every method here does."""
-        return await self._json("GET", resource.path(namespace, name, subresource))
+        headers = _accept("PartialObjectMetadata") if metadata_only else None
+        answer = await self.connection.request("GET", resource.path(namespace, name, subresource), headers=headers)
+        document: Document = answer.json()
+        return document
 
     async def page(
         self,

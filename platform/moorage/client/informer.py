@@ -209,13 +209,17 @@ class Informer:
                 entries.setdefault(value, {})[key] = None
 
 
+_Sort = tuple[Resource, str, bool]
+"""Kind, namespace, and whether only metadata is kept."""
+
+
 class Informers:
     """One informer for each kind, shared by all who ask within a process."""
 
     def __init__(self, client: ApiClient) -> None:
         self.client = client
-        self._informers: dict[tuple[Resource, str], Informer] = {}
-        self._tasks: dict[tuple[Resource, str], asyncio.Task[None]] = {}
+        self._informers: dict[_Sort, Informer] = {}
+        self._tasks: dict[_Sort, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
 
     def get(
@@ -227,7 +231,7 @@ class Informers:
         metadata_only: bool = False,
     ) -> Informer:
         """The informer of ``resource``; whoever asks first decides ``transform``. Started at once where ``run`` runs."""
-        key = (resource, namespace)
+        key = (resource, namespace, metadata_only)
         informer = self._informers.get(key)
         if informer is None:
             informer = Informer(
@@ -239,13 +243,14 @@ class Informers:
         return informer
 
     def find(self, resource: Resource) -> Informer | None:
-        """The informer of all namespaces, where somebody asked for one."""
-        return self._informers.get((resource, ""))
+        """The informer of whole objects in all namespaces, where somebody asked for one."""
+        return self._informers.get((resource, "", False))
 
-    def drop(self, resource: Resource) -> None:
-        """Stop following a kind that is no longer served."""
-        self._informers.pop((resource, ""), None)
-        task = self._tasks.pop((resource, ""), None)
+    def drop_metadata(self, resource: Resource) -> None:
+        """Stop following the metadata of a kind that is no longer served."""
+        key = (resource, "", True)
+        self._informers.pop(key, None)
+        task = self._tasks.pop(key, None)
         if task is not None:
             task.cancel()
 
