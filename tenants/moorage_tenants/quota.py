@@ -60,8 +60,10 @@ def _effective(spec: Mapping[str, Any], side: str, name: str) -> int:
         else:
             peak = max(peak, sidecars + amount)
     running = sidecars + _sum(spec.get("containers") or (), side, name)
-    overhead = _integer((spec.get("overhead") or {}).get(name), name)
-    return max(peak, running) + overhead
+    greediest = max(peak, running)
+    if side == "limits" and not greediest:
+        return 0
+    return greediest + _integer((spec.get("overhead") or {}).get(name), name)
 
 
 def _sum(containers: Sequence[Mapping[str, Any]], side: str, name: str) -> int:

@@ -1,0 +1,129 @@
+"""``server``, ``controllers``, ``agent``: one part alone, for production or below the supervisor.
+
+A part that cannot run as it is configured says so in one sentence and ends with code 78 (sysexits.h EX_CONFIG).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from moorage.cli.options import LogLevel, fail
+
+REFUSED = 78
+
+ServerUrl = Annotated[str, typer.Option("--server", help="The API server: https://HOST:PORT.")]
+TokenFile = Annotated[Path, typer.Option("--token-file", help="A file that holds this part's bearer token.")]
+CaFile = Annotated[
+    Path | None,
+    typer.Option("--ca-file", help="The API server's CA certificate. A node's join token is enough to find it."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command(
+        epilog="Example: moorage server --listen 0.0.0.0:6443 --database-url postgresql://moorage@db/moorage "
+        "--tls-cert tls.crt --tls-key tls.key --ca-cert ca.crt --kek-file kek --bootstrap-tokens tokens.json "
+        "--git-dir /var/lib/moorage/git"
+    )(server)
+    app.command(
+        epilog="Example: moorage controllers --server https://api:6443 --token-file controllers.token --ca-file ca.crt"
+    )(controllers)
+    app.command(
+        epilog="Example: moorage tokens create --node worker-1 --out worker-1.token, then on that machine: "
+        "moorage agent --server https://api:6443 --token-file worker-1.token --node worker-1"
+    )(agent)
+
+
+def server(
+    database_url: Annotated[
+        str, typer.Option(envvar="MOORAGE_DATABASE_URL", help="PostgreSQL, without a password (see moorage up --help).")
+    ],
+    tls_cert: Annotated[Path, typer.Option(help="The serving certificate (PEM, with its chain).")],
+    tls_key: Annotated[Path, typer.Option(help="Its key (PEM).")],
+    ca_cert: Annotated[Path, typer.Option(help="The CA that clients trust; its hash goes into join tokens.")],
+    git_dir: Annotated[Path, typer.Option(help="Where pushed repositories are kept.")],
+    kek_file: Annotated[
+        Path | None,
+        typer.Option(help="Key-encryption keys: 64 hexadecimal digits a line. Or in the variable MOORAGE_KEK."),
+    ] = None,
+    bootstrap_tokens: Annotated[
+        Path | None, typer.Option(help='Tokens to accept from the start: [{"sha256", "user", "groups"}].')
+    ] = None,
+    listen: Annotated[str, typer.Option(help="Address of the API.")] = "127.0.0.1:6443",
+    advertise: Annotated[
+        str, typer.Option(help="HOST:PORT where other servers and clients reach this one; default: --listen.")
+    ] = "",
+    audit_log: Annotated[Path | None, typer.Option(help="Where to write down who did what.")] = None,
+    log_level: LogLevel = "INFO",
+) -> None:
+    """Run an API server alone. Any number of them may share one database."""
+    _start(log_level)
+    from moorage.server import ConfigError, ServerConfig, serve
+    from moorage.supervisor.layout import SetupError
+
+    try:
+        config = ServerConfig.checked(
+            database_url=database_url,
+            listen=listen,
+            advertise=advertise,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            ca_cert=ca_cert,
+            kek_file=kek_file,
+            bootstrap_tokens=bootstrap_tokens,
+            git_dir=git_dir,
+            audit_log=audit_log,
+        )
+        serve(config)
+    except (ConfigError, SetupError) as error:
+        fail(error, REFUSED)
+
+
+def controllers(
+    server: ServerUrl, token_file: TokenFile, ca_file: CaFile = None, log_level: LogLevel = "INFO"
+) -> None:
+    """Run controllers, scheduler and GitOps engine alone. Of several, one leads and the others stand by."""
+    _start(log_level)
+    from moorage.cli.compose import run_controllers
+
+    _run(lambda: run_controllers(server, token_file, ca_file))
+
+
+def agent(
+    server: ServerUrl,
+    token_file: TokenFile,
+    ca_file: CaFile = None,
+    node: Annotated[str, typer.Option(help="The node's name; default: this host's name.")] = "",
+    data_dir: Annotated[Path, typer.Option(help="Where volumes and pod logs are kept.")] = Path("/var/lib/moorage-agent"),
+    log_level: LogLevel = "INFO",
+) -> None:
+    """Run a node's agent alone: it dials the API server and runs pods on this machine's Docker Engine."""
+    _start(log_level)
+    from moorage.cli.compose import run_agent
+
+    _run(lambda: run_agent(server, token_file, ca_file, node, data_dir))
+
+
+def _start(log_level: str) -> None:
+    from moorage.supervisor.log import configure
+    from moorage.supervisor.notice import end_with_parent
+
+    if log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        fail(f'--log-level "{log_level}": must be DEBUG, INFO, WARNING or ERROR', REFUSED)
+    configure(log_level)
+    end_with_parent()
+
+
+def _run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    from moorage.supervisor.layout import SetupError
+
+    try:
+        asyncio.run(main())
+    except SetupError as error:
+        fail(error, REFUSED)

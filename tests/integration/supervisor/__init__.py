@@ -1,0 +1,1 @@
+"""Installations that start, crash, carry on and end."""

@@ -1,0 +1,1 @@
+"""Tokens, roles and sealing in a running installation."""

@@ -1,0 +1,1 @@
+"""Options, certificates, logs, processes."""

@@ -1,0 +1,1 @@
+"""Tokens, roles, sealing, audit, quota: pure logic."""
