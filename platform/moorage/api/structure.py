@@ -30,8 +30,10 @@ DEDUCED: Final = "deduced"
 # Defaults of list-map keys. The published set leaves defaults out; these are the only keys that have one in v1.36.
 _KEY_DEFAULTS: Final[Mapping[str, str]] = {"protocol": "TCP"}
 
-# Fields whose Go type is a struct and no pointer: they exist even in an empty object, so nobody owns their bare existence.
-_ALWAYS: Final = frozenset({"metadata", "spec", "status", "template", "strategy", "updateStrategy", "jobTemplate"})
+# Fields that exist even in an empty object (Go: a struct, not a pointer; no omitempty), so nobody owns their bare existence.
+_ALWAYS: Final = frozenset(
+    {"metadata", "spec", "status", "template", "strategy", "updateStrategy", "jobTemplate", "containers"}
+)
 
 
 class Structure:
@@ -112,7 +114,7 @@ class _Builder:
         node = Structure(_shape(schema, name))
         self._seen[memo] = node
         node.type_name = name
-        node.always = always
+        node.always = always and node.shape in (OBJECT, LIST)
         self._fill(node, schema, {**schema, **extras})
         return node
 
@@ -123,7 +125,7 @@ class _Builder:
             own = {key: value for key, value in schema.items() if key.startswith("x-kubernetes-")}
             return self.named(name, {**own, **extras}, always)
         node = Structure(_shape(schema, ""))
-        node.always = always
+        node.always = always and node.shape in (OBJECT, LIST)
         self._fill(node, schema, {**schema, **extras})
         return node
 
