@@ -25,6 +25,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from moorage.api.contracts import Attributes, Authenticator, Authorizer
 from moorage.api.errors import ApiError, unavailable
 from moorage.client.tunnel import Mux, Status, Stream, TunnelError
+from moorage.store.contracts import Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -34,19 +35,37 @@ PEER_SECONDS = 60.0
 """How far two servers' clocks may differ."""
 
 
+class Holder(Protocol):
+    """The server at whose end a node's tunnel is, and where other servers reach it (``HOST:PORT``)."""
+
+    @property
+    def server(self) -> str:
+        """The server's name among others."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """``HOST:PORT``."""
+        ...
+
+
 class Directory(Protocol):
-    """Which server holds a node's tunnel (kept in PostgreSQL)."""
+    """Which server holds a node's tunnel (the store keeps it in PostgreSQL)."""
 
-    async def put_tunnel(self, node: str, server: str, address: str, seconds: float) -> None:
-        """This server holds the node's tunnel for ``seconds`` from now; the newest claim wins."""
+    async def hold(self, node: str, server: str, address: str, seconds: float) -> None:
+        """The node's newest tunnel ends at ``server`` now, for ``seconds``."""
         ...
 
-    async def tunnel(self, node: str) -> tuple[str, str] | None:
-        """(server, address) that holds the node's tunnel, or None."""
+    async def renew(self, node: str, server: str, seconds: float) -> bool:
+        """Prolong the lease; False where another server holds the tunnel now."""
         ...
 
-    async def remove_tunnel(self, node: str, server: str) -> None:
+    async def release(self, node: str, server: str) -> None:
         """This server holds it no more."""
+        ...
+
+    async def find(self, node: str) -> Holder | None:
+        """Who holds the node's tunnel, or None."""
         ...
 
 
@@ -97,10 +116,10 @@ class Tunnels:
             async with _stream(mux, node, request) as stream:
                 yield stream
             return
-        holder = await self._directory.tunnel(node)
-        if holder is None or holder[0] == self._peers.server:
+        holder = await self._directory.find(node)
+        if holder is None or holder.server == self._peers.server:
             raise unavailable(f'node "{node}" has no tunnel open to the control plane; its agent may be down')
-        async with self._at_peer(node, holder[1]) as remote, _stream(remote, node, request) as stream:
+        async with self._at_peer(node, holder.address) as remote, _stream(remote, node, request) as stream:
             yield stream
 
     @asynccontextmanager
@@ -136,7 +155,7 @@ class Tunnels:
         before, self._held[node] = self._held.get(node), mux
         if before is not None:
             await before.abort("the node opened a new tunnel")
-        lease = asyncio.create_task(self._renew(node), name=f"tunnel lease of {node}")
+        lease = asyncio.create_task(self._renew(node, mux), name=f"tunnel lease of {node}")
         try:
             await _read(socket, mux)
         finally:
@@ -145,7 +164,7 @@ class Tunnels:
             await mux.abort(f'the tunnel of node "{node}" broke')
             if self._held.get(node) is mux:
                 del self._held[node]
-                await self._directory.remove_tunnel(node, self._peers.server)
+                await self._directory.release(node, self._peers.server)
 
     async def accept_peer(self, socket: WebSocket) -> None:
         """The endpoint that other servers dial: ``/apis/moorage.io/v1/nodes/{node}/dial``. Forwards their streams to the node."""
@@ -174,12 +193,19 @@ class Tunnels:
         asked = Attributes(identity, "create", resource="nodes", subresource="tunnel", group="moorage.io", name=node)
         return (await self._authorizer.authorise(asked)).allowed
 
-    async def _renew(self, node: str) -> None:
+    async def _renew(self, node: str, mux: Mux) -> None:
+        """Keep the claim; a tunnel that the node has opened to another server since is ended here."""
+        held = False
         while True:
             try:
-                await self._directory.put_tunnel(node, self._peers.server, self._peers.address, LEASE_SECONDS)
-            except Exception:
-                log.warning("the tunnel lease of node %s was not renewed; trying again", node, exc_info=True)
+                if not held:
+                    await self._directory.hold(node, self._peers.server, self._peers.address, LEASE_SECONDS)
+                    held = True
+                elif not await self._directory.renew(node, self._peers.server, LEASE_SECONDS):
+                    await mux.abort("the node has a tunnel to another server")
+                    return
+            except Unavailable as error:
+                log.warning("the tunnel lease of node %s was not renewed; trying again: %s", node, error)
             await asyncio.sleep(LEASE_SECONDS / 3)
 
     async def _forward(self, node: str, incoming: Stream) -> None:
