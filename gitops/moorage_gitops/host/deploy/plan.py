@@ -1,0 +1,132 @@
+"""One Application's part of a push: what is applied, what is pruned. Made by ``make``, never changed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from moorage.api.contracts import Operation
+from moorage.resources.gitops import APPLICATION
+from moorage.resources.kind import Document
+from moorage.resources.registry import Registry
+from moorage.store.contracts import Store
+from moorage_gitops.host.deploy import live, objects, prune
+from moorage_gitops.host.deploy.objects import Desired, Owner
+from moorage_gitops.host.deploy.problems import Problem, Refused, refuse
+from moorage_gitops.host.deploy.prune import PrunePlan
+from moorage_gitops.host.deploy.source import CommitReader, Reading
+from moorage_gitops.names import FIELD_MANAGER
+
+MERGE_PATCH = "application/merge-patch+json"
+_HINT = (
+    "If a file is no manifest, move the manifests into a folder of their own and name it:",
+    '  kubectl patch application NAME --type merge -p \'{"spec": {"path": "deploy"}}\'',
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An Application object as far as a push needs it.
+
+    ``branch`` and ``path`` have the repository's values where it names none.
+    """
+
+    owner: Owner
+    branch: str
+    path: str
+    prune: bool
+    suspend: bool
+
+    @staticmethod
+    def of(document: Document, branch: str, path: str) -> Application:
+        """From the object, and the repository's branch and path."""
+        spec: dict[str, Any] = document.get("spec") or {}
+        metadata = document["metadata"]
+        return Application(
+            Owner(metadata["namespace"], metadata["name"]),
+            spec.get("branch") or branch,
+            spec.get("path") or path,
+            spec.get("prune", True) is not False,
+            spec.get("suspend") is True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a commit means for one application."""
+
+    application: Application
+    commit: str
+    reading: Reading
+    desired: Sequence[Desired]
+    pruning: PrunePlan
+
+    def operations(self) -> list[Operation]:
+        """Applies, namespaces first, then deletions. The same order as ``outcome`` reads results in."""
+        return [item.operation() for item in self.desired] + [
+            Operation(
+                verb="delete",
+                kind=item.kind,
+                namespace=item.namespace,
+                name=item.name,
+                uid=item.uid,
+                propagation="Background",
+                field_manager=FIELD_MANAGER,
+            )
+            for item in self.pruning.remove
+        ]
+
+
+async def make(
+    application: Application,
+    commit: str,
+    reader: CommitReader,
+    store: Store,
+    registry: Registry,
+    options: frozenset[str],
+) -> Plan:
+    """Read and plan. Raises Refused with every mistake, or where a confirmation is missing."""
+    message = await reader.message(commit)
+    reading = await reader.read(commit, application.path)
+    found = objects.collect(reading, registry, application.owner)
+    problems = [*reading.problems, *found.problems]
+    if problems:
+        unreadable = any(not problem.subject for problem in problems)
+        raise refuse([_with_excerpt(problem, reading) for problem in problems], _HINT if unreadable else ())
+    there = await live.objects_of(store, registry, application.owner)
+    await _refuse_foreign(found.desired, store, application.owner, options)
+    pruning = prune.plan(there, {item.key for item in found.desired}, enabled=application.prune)
+    if "confirm-prune" not in options and not prune.confirmed(message):
+        prune.guard(pruning, len(there), len(found.desired), application.owner.name)
+    ordered = sorted(found.desired, key=lambda item: item.kind.kind != "Namespace")
+    return Plan(application, commit, reading, ordered, pruning)
+
+
+async def _refuse_foreign(desired: Sequence[Desired], store: Store, owner: Owner, options: frozenset[str]) -> None:
+    """Two applications that describe the same object would undo each other with every push."""
+    if "adopt" in options:
+        return
+    applications = await store.cache(APPLICATION.storage)
+    problems = []
+    for item in desired:
+        other = await live.owner_of(store, item.kind, item.namespace, item.name)
+        if other is not None and other != owner and applications.get(other.namespace, other.name) is not None:
+            message = (
+                f"belongs to application {other.namespace}/{other.name}; "
+                "remove it there first, or take it over: git push -o adopt"
+            )
+            problems.append(Problem(item.file, item.line(""), item.subject, message))
+    if problems:
+        raise refuse(problems)
+
+
+def _with_excerpt(problem: Problem, reading: Reading) -> Problem:
+    # Which kind an unreadable document has is not known; it may be a Secret, so its lines are not shown.
+    if not problem.subject or problem.subject.startswith("Secret"):
+        return problem
+    excerpt = reading.excerpt(problem.file, problem.line)
+    return Problem(problem.file, problem.line, problem.subject, problem.message, excerpt)
+
+
+__all__ = ["Application", "Plan", "Refused", "make"]
