@@ -6,6 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from moorage.resources import label_selector, names
+from moorage.resources.apps_rules import (
+    deployment_errors,
+    deployment_status_errors,
+    replica_set_errors,
+    replica_set_status_errors,
+    selector_update_errors,
+)
+from moorage.resources.core.pods.defaults import default_pod_spec
 from moorage.resources.declaring import by_name, scale, status_of
 from moorage.resources.kind import Column, Document, Kind, ResourceKey
 from moorage.resources.printing import AGE, NAME, at, container_images, container_names, number
@@ -23,6 +31,33 @@ def _selector(document: Document, _now: float) -> Any:
 
 def _replica_set_fields(replica_set: Document) -> Mapping[str, str]:
     return {"status.replicas": str(at(replica_set, "status.replicas", 0))}
+
+
+def _default_template(spec: Document) -> None:
+    template = spec.get("template")
+    if template is not None:
+        default_pod_spec(template.setdefault("spec", {}))
+
+
+def _default_replica_set(replica_set: Document) -> None:
+    spec = replica_set.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    _default_template(spec)
+
+
+def _default_deployment(deployment: Document) -> None:
+    spec = deployment.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    strategy = spec.setdefault("strategy", {})
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+    if strategy["type"] == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", "25%")
+        rolling.setdefault("maxSurge", "25%")
+    spec.setdefault("revisionHistoryLimit", 10)
+    spec.setdefault("progressDeadlineSeconds", 600)
+    _default_template(spec)
 
 
 _TEMPLATE_COLUMNS = (
@@ -63,6 +98,10 @@ DEPLOYMENT = Kind(
         AGE,
         *_TEMPLATE_COLUMNS,
     ),
+    default=_default_deployment,
+    validate=deployment_errors,
+    validate_update=selector_update_errors,
+    validate_status_update=deployment_status_errors,
 )
 
 REPLICA_SET = Kind(
@@ -87,5 +126,9 @@ REPLICA_SET = Kind(
         AGE,
         *_TEMPLATE_COLUMNS,
     ),
+    default=_default_replica_set,
+    validate=replica_set_errors,
+    validate_update=selector_update_errors,
+    validate_status_update=replica_set_status_errors,
     fields=_replica_set_fields,
 )

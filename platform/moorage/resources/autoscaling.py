@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from moorage.resources import label_selector, names
-from moorage.resources.kind import Document, Kind, ResourceKey
+from moorage.resources.field_errors import not_negative
+from moorage.resources.kind import Document, FieldError, Kind, ResourceKey
+from moorage.resources.metadata import metadata_errors
 from moorage.resources.printing import at
+
+
+def _errors(scale: Document) -> list[FieldError]:
+    errors = metadata_errors(scale, names.dns_subdomain, namespaced=True)
+    return errors + not_negative("spec.replicas", at(scale, "spec.replicas", 0))
+
 
 SCALE = Kind(
     group="autoscaling",
@@ -17,6 +25,7 @@ SCALE = Kind(
     storage=ResourceKey("autoscaling", "scales"),
     name_rule=names.dns_subdomain,
     verbs=(),
+    validate=_errors,
 )
 """The body of ``/scale``. It is not kept: it is a view of the scaled object."""
 

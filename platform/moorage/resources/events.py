@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from moorage.resources import names
 from moorage.resources.core import events as core_events
-from moorage.resources.kind import Column, Document, Kind
+from moorage.resources.core.event_rules import strict_errors, strict_update_errors
+from moorage.resources.kind import Column, Document, FieldError, Kind
 
 _RENAMED = {
     "note": "message",
@@ -49,6 +50,14 @@ def _as_core(column: Column) -> Column:
     )
 
 
+def _errors(event: Document) -> list[FieldError]:
+    return strict_errors(to_core(event))
+
+
+def _update_errors(new: Document, old: Document) -> list[FieldError]:
+    return strict_update_errors(to_core(new), to_core(old))
+
+
 EVENT = Kind(
     group="events.k8s.io",
     version="v1",
@@ -63,6 +72,8 @@ EVENT = Kind(
     allow_create_on_update=True,
     name_rule=names.dns_subdomain,
     columns=tuple(map(_as_core, core_events.COLUMNS)),
+    validate=_errors,
+    validate_update=_update_errors,
     fields=_fields,
     to_storage=to_core,
     from_storage=from_core,

@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from moorage.resources import names
 from moorage.resources.declaring import by_name, status_of
-from moorage.resources.kind import Column, Kind, ResourceKey
-from moorage.resources.printing import AGE, NAME, text
+from moorage.resources.gitops_rules import application_errors, repository_errors
+from moorage.resources.kind import Column, Document, Kind, ResourceKey
+from moorage.resources.metadata import metadata_update_errors
+from moorage.resources.printing import AGE, NAME, at, text
 
 GROUP = "gitops.moorage.io"
+DEFAULT_BRANCH = "main"
+_SHORT = 10
+
+
+def _default_repository(repository: Document) -> None:
+    spec = repository.setdefault("spec", {})
+    if not spec.get("deployBranch"):
+        spec["deployBranch"] = DEFAULT_BRANCH
+
+
+def _default_application(application: Document) -> None:
+    application.setdefault("spec", {}).setdefault("prune", True)
+
+
+def _revision(document: Document, _now: float) -> str:
+    return str(at(document, "status.revision"))[:_SHORT]
+
 
 REPOSITORY = Kind(
     group=GROUP,
@@ -27,9 +46,13 @@ REPOSITORY = Kind(
         NAME,
         Column("URL", text("status.url"), description="Where to push to."),
         Column("Branch", text("spec.deployBranch"), description="The branch that is deployed."),
-        Column("Revision", lambda document, _now: _short(document, "status.revision"), description="Its commit."),
+        Column("Revision", _revision, description="Its commit."),
         AGE,
     ),
+    default=_default_repository,
+    validate=repository_errors,
+    validate_update=metadata_update_errors,
+    validate_status_update=metadata_update_errors,
 )
 
 APPLICATION = Kind(
@@ -50,15 +73,13 @@ APPLICATION = Kind(
         NAME,
         Column("Sync", text("status.sync.status", "Unknown"), description="Whether it is as the commit says."),
         Column("Health", text("status.health.status", "Unknown"), description="Whether it works."),
-        Column("Revision", lambda document, _now: _short(document, "status.revision"), description="Its commit."),
+        Column("Revision", _revision, description="Its commit."),
         Column("Repository", text("spec.repository"), description="Where it comes from."),
         AGE,
         Column("Message", text("status.health.message"), priority=1, description="Why it is so."),
     ),
+    default=_default_application,
+    validate=application_errors,
+    validate_update=metadata_update_errors,
+    validate_status_update=metadata_update_errors,
 )
-
-_SHORT = 10
-
-
-def _short(document: dict[str, object], path: str) -> str:
-    return str(text(path)(document, 0.0))[:_SHORT]

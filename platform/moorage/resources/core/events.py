@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moorage.resources import names, timestamps
+from moorage.resources.core.event_rules import event_errors
 from moorage.resources.declaring import CORE
 from moorage.resources.kind import Column, Document, Kind, ResourceKey
 from moorage.resources.printing import NAME, at, text
@@ -89,7 +90,8 @@ EVENT = Kind(
     storage=STORAGE,
     ttl=TTL_SECONDS,
     allow_create_on_update=True,
-    name_rule=names.dns_subdomain,
+    name_rule=names.path_segment,
     columns=COLUMNS,
+    validate=event_errors,
     fields=event_fields,
 )

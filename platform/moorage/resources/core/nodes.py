@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moorage.resources import names
+from moorage.resources.core.node_rules import default, node_errors, update_errors
 from moorage.resources.declaring import CORE, by_name, status_of
 from moorage.resources.kind import Column, Document, Kind, ResourceKey
 from moorage.resources.printing import AGE, NAME, NONE, UNKNOWN, at, text
@@ -89,5 +90,9 @@ NODE = Kind(
             description="Container runtime that the node reports.",
         ),
     ),
+    default=default,
+    validate=node_errors,
+    validate_update=update_errors,
+    validate_status_update=update_errors,
     fields=_fields,
 )

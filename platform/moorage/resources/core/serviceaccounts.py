@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from moorage.resources import names
 from moorage.resources.declaring import CORE
-from moorage.resources.kind import Column, Kind, ResourceKey
+from moorage.resources.kind import Column, Document, FieldError, Kind, ResourceKey
+from moorage.resources.metadata import metadata_errors, metadata_update_errors
 from moorage.resources.printing import AGE, NAME, size
+
+
+def _errors(account: Document) -> list[FieldError]:
+    return metadata_errors(account, names.dns_subdomain, namespaced=True)
+
 
 SERVICE_ACCOUNT = Kind(
     group="",
@@ -19,4 +25,6 @@ SERVICE_ACCOUNT = Kind(
     storage=ResourceKey("", "serviceaccounts"),
     name_rule=names.dns_subdomain,
     columns=(NAME, Column("Secrets", size("secrets"), description="How many secrets it may use."), AGE),
+    validate=_errors,
+    validate_update=metadata_update_errors,
 )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from moorage.resources import names
+from moorage.resources.core.service_defaults import default, prepare_create, prepare_update
+from moorage.resources.core.service_rules import service_errors, status_errors, update_errors
 from moorage.resources.declaring import CORE, by_name, status_of
 from moorage.resources.kind import Column, Document, Kind, ResourceKey
 from moorage.resources.printing import AGE, NAME, NONE, UNKNOWN, at, labels, text
@@ -66,5 +68,11 @@ SERVICE = Kind(
         AGE,
         Column("Selector", _selector, priority=1, description="Labels of the pods that traffic is sent to."),
     ),
+    default=default,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    validate=service_errors,
+    validate_update=update_errors,
+    validate_status_update=status_errors,
     fields=_fields,
 )

@@ -109,21 +109,26 @@ def _check_weight(errors: Errors, path: str, weight: int) -> None:
         errors.append(invalid(path, weight, "must be in the range 1-100"))
 
 
+def _check_label_keys(errors: Errors, path: str, term: Part) -> None:
+    for name in ("matchLabelKeys", "mismatchLabelKeys"):
+        keys = term.get(name, ())
+        if keys and "labelSelector" not in term:
+            errors.append(forbidden(f"{path}.{name}", "must not be specified when labelSelector is not set"))
+            continue
+        for index, key in enumerate(keys):
+            check_name(errors, f"{path}.{name}[{index}]", key, names.qualified_name)
+    for index, key in enumerate(term.get("matchLabelKeys", ())):
+        if key in term.get("mismatchLabelKeys", ()):
+            detail = "exists in both matchLabelKeys and mismatchLabelKeys"
+            errors.append(invalid(f"{path}.matchLabelKeys[{index}]", key, detail))
+
+
 def _check_pod_term(errors: Errors, path: str, term: Part) -> None:
     errors += selector_errors(f"{path}.labelSelector", term.get("labelSelector"))
     errors += selector_errors(f"{path}.namespaceSelector", term.get("namespaceSelector"))
     for namespace in term.get("namespaces", ()):
         check_name(errors, f"{path}.namespace", namespace, names.dns_label)
-    for name in ("matchLabelKeys", "mismatchLabelKeys"):
-        keys = term.get(name, ())
-        if keys and "labelSelector" not in term:
-            errors.append(forbidden(f"{path}.{name}", "must not be specified when labelSelector is not set"))
-        for index, key in enumerate(keys):
-            check_name(errors, f"{path}.{name}[{index}]", key, names.qualified_name)
-            if name == "matchLabelKeys" and key in term.get("mismatchLabelKeys", ()):
-                errors.append(
-                    invalid(f"{path}.{name}[{index}]", key, "exists in both matchLabelKeys and mismatchLabelKeys")
-                )
+    _check_label_keys(errors, path, term)
     key = term.get("topologyKey", "")
     if not key:
         errors.append(required(f"{path}.topologyKey", "can not be empty"))
@@ -155,8 +160,6 @@ def _check_spread(errors: Errors, path: str, constraint: Part) -> None:
     key = constraint.get("topologyKey", "")
     if not key:
         errors.append(required(f"{path}.topologyKey", "can not be empty"))
-    else:
-        check_name(errors, f"{path}.topologyKey", key, names.qualified_name)
     if unsatisfiable not in _UNSATISFIABLE:
         errors.append(not_supported(f"{path}.whenUnsatisfiable", unsatisfiable, _UNSATISFIABLE))
     domains = constraint.get("minDomains")
@@ -180,11 +183,9 @@ def _check_spread(errors: Errors, path: str, constraint: Part) -> None:
 
 def check_spreading(errors: Errors, path: str, constraints: Sequence[Part]) -> None:
     """``topologySpreadConstraints``: one for each pair of key and action."""
-    seen: set[tuple[str, str]] = set()
+    pairs = [(each.get("topologyKey", ""), each.get("whenUnsatisfiable", "")) for each in constraints]
     for index, constraint in enumerate(constraints):
         _check_spread(errors, f"{path}[{index}]", constraint)
-        pair = (constraint.get("topologyKey", ""), constraint.get("whenUnsatisfiable", ""))
-        if pair in seen:
-            shown = f"{{{pair[0]}, {pair[1]}}}"
-            errors.append(duplicate(f"{path}[{index}].{{topologyKey, whenUnsatisfiable}}", shown))
-        seen.add(pair)
+        key, action = pairs[index]
+        if pairs[index] in pairs[index + 1 :]:
+            errors.append(duplicate(f"{path}[{index}].{{topologyKey, whenUnsatisfiable}}", f"{{{key}, {action}}}"))
