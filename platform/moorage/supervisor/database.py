@@ -11,6 +11,7 @@ from collections.abc import Callable
 from moorage.supervisor.layout import Layout, SetupError
 from moorage.supervisor.log import PartLog
 from moorage.supervisor.part import FIRST_PAUSE, LAST_PAUSE
+from moorage.supervisor.pipes import reading
 from moorage.supervisor.postgres import Postgres
 from moorage.supervisor.postgres_place import PostgresError
 from moorage.supervisor.process_table import ProcessId
@@ -102,16 +103,12 @@ class Database:
         return not self._stopping.is_set()
 
     async def _pump(self) -> None:
-        stream = asyncio.StreamReader()
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(self._reader, "rb")
-        )
         try:
-            while data := await stream.read(65536):
-                self.log.feed(data)
+            async with reading(self._reader) as stream:
+                while data := await stream.read(65536):
+                    self.log.feed(data)
         finally:
             self.log.end()
-            transport.close()
             os.close(self._writer)
 
     def _become(self, state: str) -> None:

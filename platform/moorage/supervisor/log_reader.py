@@ -14,7 +14,7 @@ POLL = 0.2
 
 def read_lines(path: Path, *, part: str = "", tail: int = -1, follow: bool = False) -> Iterator[str]:
     """Lines with their ends; the last ``tail`` ones first (-1: all of the file), then for ever with ``follow``."""
-    file = path.open(encoding="utf-8", errors="replace")
+    file: TextIO = path.open(encoding="utf-8", errors="replace")
     try:
         kept = deque((line for line in file if _is_of(line, part)), maxlen=None if tail < 0 else tail)
         yield from kept

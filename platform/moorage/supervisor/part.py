@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from moorage.supervisor.log import PART_VARIABLE, PartLog
 from moorage.supervisor.notice import PARENT_VARIABLE, READY_VARIABLE
+from moorage.supervisor.pipes import reading
 from moorage.supervisor.process_table import ProcessId
 from moorage.supervisor.record import PartRecord
 
@@ -94,28 +95,32 @@ class Part:
         self._id.signal(signal.SIGKILL)
 
     async def _run_once(self) -> int:
-        reader, writer = os.pipe()
+        # The output has a pipe of its own: asyncio's would keep wait() waiting for as long as a grandchild holds it.
+        notice, notice_end = os.pipe()
+        output, output_end = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
                 *self.spec.command,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                pass_fds=(writer,),
-                env=self._environment(writer),
+                stdout=output_end,
+                stderr=output_end,
+                pass_fds=(notice_end,),
+                env=self._environment(notice_end),
                 start_new_session=True,
             )
         except BaseException:
-            os.close(reader)
+            os.close(notice)
+            os.close(output)
             raise
         finally:
-            os.close(writer)
+            os.close(notice_end)
+            os.close(output_end)
         self._process = process
         self._id = ProcessId.of(process.pid)
         self._become("starting")
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen(reader))
-            tasks.create_task(self._pump(process))
+            tasks.create_task(self._listen(notice))
+            tasks.create_task(self._pump(output))
             code = await process.wait()
             self._end_group(process.pid)
         return code
@@ -138,21 +143,15 @@ class Part:
 
     async def _listen(self, descriptor: int) -> None:
         """Wait for the notice; the pipe ends without one where the process ended first."""
-        stream = asyncio.StreamReader()
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(descriptor, "rb")
-        )
-        try:
+        async with reading(descriptor) as stream:
             if await stream.readline():
                 self._become("ready")
                 self.was_ready.set()
-        finally:
-            transport.close()
 
-    async def _pump(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        while data := await process.stdout.read(65536):
-            self.log.feed(data)
+    async def _pump(self, descriptor: int) -> None:
+        async with reading(descriptor) as stream:
+            while data := await stream.read(65536):
+                self.log.feed(data)
         self.log.end()
 
     def _become(self, state: str) -> None:
