@@ -23,10 +23,10 @@ from moorage.api.apply.managers import (
 from moorage.api.apply.merging import merge, remove
 from moorage.api.apply.recording import released
 from moorage.api.apply.walking import compare, created, mentioned, with_named
-from moorage.api.errors import bad_request, invalid
+from moorage.api.errors import bad_request
 from moorage.api.json_values import copied
 from moorage.api.structure import Structure, structure_of
-from moorage.resources.kind import Document, FieldError, Kind
+from moorage.resources.kind import Document, Kind
 from moorage.resources.schemas import cannot_be_handled, normalise
 
 
@@ -175,11 +175,3 @@ def _settle(
 def _conflicts(others: Managers, taken: FieldSet) -> dict[Manager, FieldSet]:
     found = {manager: intersection(owned.fields, taken) for manager, owned in others.items()}
     return {manager: fields for manager, fields in found.items() if fields}
-
-
-def required_manager(manager: str) -> str:
-    """The manager of an apply. Raises ApiError 422 where none is named."""
-    if manager:
-        return manager
-    error = FieldError("fieldManager", "FieldValueRequired", "Required value: is required for apply patch")
-    raise invalid("meta.k8s.io", "PatchOptions", "", [error])
