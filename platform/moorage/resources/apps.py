@@ -34,9 +34,7 @@ def _replica_set_fields(replica_set: Document) -> Mapping[str, str]:
 
 
 def _default_template(spec: Document) -> None:
-    template = spec.get("template")
-    if template is not None:
-        default_pod_spec(template.setdefault("spec", {}))
+    default_pod_spec(spec.setdefault("template", {}).setdefault("spec", {}))
 
 
 def _default_replica_set(replica_set: Document) -> None:

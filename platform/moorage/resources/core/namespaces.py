@@ -27,10 +27,14 @@ def _fields(namespace: Document) -> Mapping[str, str]:
     return {"status.phase": at(namespace, "status.phase"), "name": at(namespace, "metadata.name")}
 
 
-def _default(namespace: Document) -> None:
-    name = at(namespace, "metadata.name")
-    if name:
+def _label_with_name(namespace: Document) -> None:
+    """Selectors can then name a namespace."""
+    if name := at(namespace, "metadata.name"):
         namespace["metadata"].setdefault("labels", {})[NAME_LABEL] = name
+
+
+def _default(namespace: Document) -> None:
+    _label_with_name(namespace)
     status = namespace.setdefault("status", {})
     if not status.get("phase"):
         status["phase"] = "Active"
@@ -38,6 +42,7 @@ def _default(namespace: Document) -> None:
 
 def _prepare_create(namespace: Document) -> None:
     """A namespace starts active, and goes only once what it holds is gone."""
+    _label_with_name(namespace)
     namespace["status"] = {"phase": "Active"}
     finalizers = namespace.setdefault("spec", {}).setdefault("finalizers", [])
     if FINALIZER not in finalizers:

@@ -1,0 +1,1 @@
+"""What exists: kinds, schemas, defaults, rules, columns."""
