@@ -6,7 +6,7 @@ Times are seconds since the epoch (0.0: never), sizes bytes, CPU time microsecon
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -275,7 +275,7 @@ class Engine(Protocol):
         """Bytes in use without the page cache that can be given back. Raises NoSuchContainer."""
         ...
 
-    def events(self, labels: Mapping[str, str]) -> AsyncIterator[Event | None]:
+    def events(self, labels: Mapping[str, str]) -> AsyncGenerator[Event | None, None]:
         """Events of containers that carry ``labels``, from now on: a first None says that nothing from here on is missed.
         Ends when the engine ends the stream.
         """

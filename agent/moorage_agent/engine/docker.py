@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -207,7 +207,7 @@ class DockerEngine:
         cache = int(details.get("total_inactive_file") or details.get("inactive_file") or 0)
         return max(0, int(memory.get("usage") or 0) - cache)
 
-    async def events(self, labels: Mapping[str, str]) -> AsyncIterator[Event | None]:
+    async def events(self, labels: Mapping[str, str]) -> AsyncGenerator[Event | None, None]:
         """``GET /events``. The engine answers as soon as the subscription stands."""
         filters = orjson.loads(_filters(labels))
         filters.update(type=["container"], event=list(ACTIONS))

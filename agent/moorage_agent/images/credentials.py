@@ -27,7 +27,7 @@ _HELPERS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="registry-creden
 
 
 def from_secret(secret: Mapping[str, Any]) -> dict[str, Credentials]:
-    """Credentials by registry host of a ``kubernetes.io/dockerconfigjson`` or ``dockercfg`` Secret; what is broken is left out."""
+    """Credentials by registry host of a ``dockerconfigjson`` or ``dockercfg`` Secret; what is broken is left out."""
     data = secret.get("data") or {}
     try:
         if ".dockerconfigjson" in data:

@@ -1,7 +1,7 @@
 """Makes sure that a container's image is on the machine, by its pull policy.
 
-Pulls of the same image with the same credentials are one pull; failures back off per pod and image, 10 s doubled up to 300 s. Reasons and
-messages are the kubelet's (``pkg/kubelet/images``).
+Pulls of the same image with the same credentials are one pull; failures back off per container, 10 s doubled up to
+300 s. Reasons and messages are the kubelet's (``pkg/kubelet/images``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A container's command and environment: ``$(VAR)`` expansion, ``envFrom`` and ``valueFrom``. Pure, given what is referred to.
+"""A container's command and environment: ``$(VAR)`` expansion, ``envFrom`` and ``valueFrom``. Pure.
 
-Source: API reference, EnvVar and EnvFromSource; the expansion rules are those of KEP-less ``third_party/forked/golang/expansion``:
-``$(NAME)`` of a known name is replaced, of an unknown one is kept, ``$$`` is one ``$``.
+Source: API reference, EnvVar and EnvFromSource: ``$(NAME)`` of a known name is replaced, of an unknown one is kept,
+``$$`` is one ``$``.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def environment(pod: Pod, container: Mapping[str, Any], sources: Sources, facts:
         prefix = source.get("prefix") or ""
         variables.update({prefix + name: value for name, value in _all_of(source, sources, pod).items()})
     for entry in container.get("env") or ():
-        if "valueFrom" in entry and entry["valueFrom"]:
+        if entry.get("valueFrom"):
             value = _value_from(entry["valueFrom"], pod, container, sources, facts)
             if value is None:
                 continue
@@ -87,15 +87,18 @@ def _all_of(source: Mapping[str, Any], sources: Sources, pod: Pod) -> dict[str, 
         if reference.get("optional"):
             return {}
         raise ConfigError(f'{kind} "{reference["name"]}" not found')
-    result = {}
-    for name, value in decoded(found).items():
-        try:
-            result[name] = value.decode("utf-8")
-        except UnicodeDecodeError:
-            raise ConfigError(
-                f"{kind} {pod['metadata']['namespace']}/{reference['name']}: key {name} is not text, so no variable can hold it"
-            ) from None
-    return result
+    where = f"{kind} {pod['metadata']['namespace']}/{reference['name']}"
+    return {name: _text(value, name, where) for name, value in decoded(found).items()}
+
+
+def _text(value: bytes, name: str, where: str) -> str:
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{where}: key {name} is not UTF-8 text, so no variable can hold it") from None
+    if "\0" in text:
+        raise ConfigError(f"{where}: key {name} holds a NUL byte, so no variable can hold it")
+    return text
 
 
 def _value_from(
@@ -121,7 +124,8 @@ def _value_from(
             raise ConfigError(f'{kind.lower()} "{reference["name"]}" not found')
         where = f"{pod['metadata']['namespace']}/{reference['name']}"
         raise ConfigError(f"couldn't find key {reference['key']} in {kind} {where}")
-    return entries[reference["key"]].decode("utf-8", "surrogateescape")
+    where = f"{kind.lower()} {pod['metadata']['namespace']}/{reference['name']}"
+    return _text(entries[reference["key"]], reference["key"], where)
 
 
 def references(container: Mapping[str, Any]) -> set[tuple[str, str]]:

@@ -30,7 +30,7 @@ def timestamp(at: float) -> str:
 
 
 def pod_status(pod: Pod, seen: Observed, plan: Plan, now: float, host: HostFacts, describe: Describe) -> Document:
-    """The whole status that the agent answers for; conditions of others (``PodScheduled``) are kept."""
+    """The status that the agent answers for. Conditions of others (``PodScheduled``) are not in it: they stay as they are."""
     old = pod.get("status") or {}
     ready_to_run = outcome.initialized(pod, seen)
     statuses = [
@@ -126,9 +126,7 @@ def _conditions(
         ("Ready", ready == fine and gate is None, gate or ready),
     ]
     old = {one["type"]: one for one in (pod.get("status") or {}).get("conditions") or ()}
-    kept = [dict(condition) for name, condition in old.items() if name not in {one[0] for one in wanted}]
-    made = [_condition(pod, old.get(name), name, holds, why, now) for name, holds, why in wanted]
-    return made + kept
+    return [_condition(pod, old.get(name), name, holds, why, now) for name, holds, why in wanted]
 
 
 def _gate(pod: Pod) -> tuple[str, str] | None:
@@ -147,7 +145,7 @@ def _condition(
 ) -> Document:
     value = "True" if holds else "False"
     since = old["lastTransitionTime"] if old and old.get("status") == value else None
-    condition: Document = {"type": name, "status": value, "lastProbeTime": None}
+    condition: Document = {"type": name, "status": value}
     condition["lastTransitionTime"] = since or timestamp(now)
     if why[0]:
         condition["reason"] = why[0]

@@ -1,0 +1,57 @@
+"""What pod workers share: the engine and the other parts of one node, and its settings."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from moorage.client.api import ApiClient
+from moorage_agent.engine.contract import Engine
+from moorage_agent.images.puller import Images
+from moorage_agent.objects import Objects
+from moorage_agent.pods.fields import Facts
+from moorage_agent.pods.spec import Identity
+from moorage_agent.pods.status_writer import StatusWriter
+from moorage_agent.probes.checks import Checks
+from moorage_agent.volumes.store import VolumeStore
+
+SANDBOXES_AT_ONCE = 6
+CONTAINERS_AT_ONCE = 8
+"""Starts that the engine works on at the same time. More make none faster (its own work is bound by CPU) and all of them late."""
+
+
+class Recorder(Protocol):
+    """Takes events (``moorage.client.events.EventRecorder``)."""
+
+    def record(self, about: Mapping[str, Any], kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+        """Say that something happened to an object."""
+        ...
+
+
+@dataclass(kw_only=True)
+class Node:
+    """The parts that a pod worker uses. ``facts`` holds the node's name, addresses and size."""
+
+    identity: Identity
+    engine: Engine
+    images: Images
+    objects: Objects
+    volumes: VolumeStore
+    checks: Checks
+    client: ApiClient
+    recorder: Recorder
+    status: StatusWriter
+    facts: Facts
+    sandbox_image: str
+    most_processes: int = 4096
+    clock: Callable[[], float] = time.time
+    files: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(max_workers=4, thread_name_prefix="volumes")
+    )
+    """For work on files, which blocks. Nothing else runs here, and nothing that waits for anybody."""
+    sandbox_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SANDBOXES_AT_ONCE))
+    container_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONTAINERS_AT_ONCE))

@@ -1,0 +1,417 @@
+"""Does what the planner asked for, one method for each action. Makes no choices but how to tell a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from moorage.client.errors import ClientError, Conflict, NotFound
+from moorage.client.resource import PODS
+from moorage_agent.engine.contract import (
+    Container,
+    EngineError,
+    EngineUnavailable,
+    LogOptions,
+    NameConflict,
+    NoSuchContainer,
+    NoSuchImage,
+    State,
+)
+from moorage_agent.images import reference
+from moorage_agent.images.puller import Want, backing_off
+from moorage_agent.objects import Snapshot
+from moorage_agent.pods import actions, environment, hooks
+from moorage_agent.pods import labels as names
+from moorage_agent.pods import spec as specs
+from moorage_agent.pods.observed import POD, VOLUMES, Failure, ImageState
+from moorage_agent.volumes import sources
+
+if TYPE_CHECKING:
+    from moorage_agent.pods.worker import PodWorker
+
+T = TypeVar("T")
+
+FINALIZERS = 10.0
+"""Seconds after which an object that still exists is deleted again."""
+LEAST_GRACE = 2.0
+"""Seconds that a container has after a preStop hook used up its time."""
+LOG_TAIL = 80
+"""Lines of log that stand in for a missing termination message (``FallbackToLogsOnError``), 2048 bytes at most."""
+
+
+def retry_delay(tries: int, most: float) -> float:
+    """Seconds to wait after the ``tries``-th failure in a row: 1, 2, 4 ... ``most``."""
+    return float(min(2.0 ** min(tries - 1, 10), most))
+
+
+class Operations:
+    """The hands of one pod's worker."""
+
+    def __init__(self, worker: PodWorker) -> None:
+        self._worker = worker
+        self._node = worker.node
+        self.messages: dict[str, str] = {}
+        """Termination messages taken from logs, by container id."""
+
+    async def sandbox(self, action: actions.CreateSandbox | actions.StartSandbox | actions.StopSandbox) -> None:
+        """Make and start, start, or stop the sandbox."""
+        engine = self._node.engine
+        if isinstance(action, actions.StopSandbox):
+            await engine.stop(action.id, 1.0)
+            await self._worker.refresh(action.id)
+            return
+        identity = ""
+        try:
+            async with self._node.sandbox_slots:
+                if isinstance(action, actions.StartSandbox):
+                    identity = action.id
+                else:
+                    identity = await self._create_sandbox(action.attempt)
+                await engine.start(identity)
+            await self._worker.refresh(identity)
+            self._worker.failures.pop(POD, None)
+        except EngineUnavailable:
+            raise
+        except EngineError as error:
+            if identity:
+                await engine.remove(identity)
+                self._worker.history.drop(identity)
+            message = f"Failed to create pod sandbox: {_explained(str(error))}"
+            self._fail(POD, "FailedCreatePodSandBox", message, 30.0)
+            self._worker.tell("Warning", "FailedCreatePodSandBox", message)
+            return
+        for old in self._worker.history.sandboxes():
+            if old.container.id != identity and not old.running:
+                await engine.remove(old.container.id)
+                self._worker.history.drop(old.container.id)
+
+    async def _create_sandbox(self, attempt: int) -> str:
+        worker, node = self._worker, self._node
+        spec = specs.sandbox_spec(worker.pod, node.identity, node.sandbox_image, attempt, specs.pod_dns(worker.pod))
+        try:
+            return await node.engine.create(spec)
+        except NameConflict:
+            found = await self._same_named(spec.name)
+            if found.state is not State.EXITED:
+                return found.id
+            await node.engine.remove(found.id)
+            return await node.engine.create(spec)
+
+    async def _same_named(self, name: str) -> Container:
+        """The container that has our name already: made by a call of ours whose answer we never saw."""
+        found = await self._node.engine.inspect(name)
+        if found.labels.get(names.POD_UID) != self._worker.uid:
+            raise EngineError(f"the container name {name} is taken by a container that is not this pod's")
+        return found
+
+    async def prepare_volumes(self) -> None:
+        """Make the pod's volumes ready."""
+        worker = self._worker
+        try:
+            found = await self._read(sources.references(worker.pod))
+            facts = self._node.facts._replace(pod_ip=worker.pod_ip())
+            await self._blocking(self._node.volumes.prepare, worker.pod, found, facts)
+        except ClientError as error:
+            self._fail(VOLUMES, "FailedMount", str(error), 10.0)
+        except sources.VolumeError as error:
+            self._fail(VOLUMES, "FailedMount", str(error), 10.0)
+            worker.tell("Warning", "FailedMount", str(error))
+        else:
+            worker.failures.pop(VOLUMES, None)
+            worker.volumes_ready = True
+
+    async def refresh_volumes(self, not_before: float) -> None:
+        """Bring volumes of files up to date with their objects."""
+        worker = self._worker
+        if not worker.volumes_ready or worker.termination is not None:
+            return
+        found = await self._read(sources.references(worker.pod), not_before)
+        facts = self._node.facts._replace(pod_ip=worker.pod_ip())
+        await self._blocking(self._node.volumes.refresh, worker.pod, found, facts)
+
+    async def fetch_image(self, name: str) -> ImageState:
+        """Have a container's image."""
+        worker = self._worker
+        container = worker.container(name)
+        before = worker.failures.get(f"image {name}")
+        pull_secrets = worker.pod["spec"].get("imagePullSecrets") or ()
+        found = await self._read({("secret", one["name"]) for one in pull_secrets if one.get("name")})
+        given = [dict(one) for one in found.found.values() if one is not None]
+        want = Want(worker.uid, container.get("image", ""), container.get("imagePullPolicy") or "IfNotPresent")
+
+        def tell(kind: str, reason: str, message: str) -> None:
+            worker.tell("Warning" if kind == "Warning" else "Normal", reason, message, name)
+
+        state = await self._node.images.ensure(want, lambda: given, before, tell)
+        if state.failure is None:
+            worker.failures.pop(f"image {name}", None)
+            return state
+        worker.failures[f"image {name}"] = state.failure
+        if state.failure.reason == "ErrImagePull":
+            waiting = backing_off(want.image, state.failure)
+            asyncio.get_running_loop().call_later(1.0, self._show_back_off, name, state, waiting)
+        return state
+
+    def _show_back_off(self, name: str, state: ImageState, waiting: Failure) -> None:
+        """A failed pull is ErrImagePull for a moment, then ImagePullBackOff until it is tried again."""
+        worker = self._worker
+        if worker.images.get(name) is state and worker.termination is None:
+            worker.images[name] = ImageState(failure=waiting)
+            image = worker.container(name).get("image", "")
+            worker.tell("Normal", "BackOff", f'Back-off pulling image "{image}"', name)
+            worker.tell("Warning", "Failed", "Error: ImagePullBackOff", name)
+            worker.wake()
+
+    async def start(self, name: str, attempt: int, sandbox: str, backoff: float) -> None:
+        """Create and start a container."""
+        worker, engine = self._worker, self._node.engine
+        try:
+            spec = await self._container_spec(name, attempt, sandbox, backoff)
+        except (environment.ConfigError, sources.VolumeError, ValueError) as error:
+            self._container_failed(name, "CreateContainerConfigError", str(error))
+            return
+        except ClientError as error:
+            self._fail(name, "CreateContainerConfigError", str(error), 10.0)
+            return
+        async with self._node.container_slots:
+            try:
+                identity = await engine.create(spec)
+                worker.tell("Normal", "Created", f"Created container: {name}", name)
+            except NameConflict:
+                found = await self._same_named(spec.name)
+                if found.state is not State.CREATED:  # it runs or ran: not to be started a second time
+                    worker.history.put(found)
+                    return
+                identity = found.id
+            except NoSuchImage:
+                self._node.images.forget(reference.parse(worker.container(name)["image"]).text)
+                worker.images.pop(name, None)
+                return
+            except NoSuchContainer:
+                await worker.refresh(sandbox)
+                return
+            except EngineUnavailable:
+                raise
+            except EngineError as error:
+                self._container_failed(name, "CreateContainerError", str(error))
+                return
+            worker.failures.pop(name, None)
+            worker.images.pop(name, None)
+            await self._start(name, identity)
+        await self._post_start(name, identity)
+
+    async def resume(self, name: str, identity: str) -> None:
+        """Start a container that was left created by an agent or engine that died."""
+        async with self._node.container_slots:
+            await self._start(name, identity)
+        await self._post_start(name, identity)
+
+    async def _start(self, name: str, identity: str) -> None:
+        worker = self._worker
+        try:
+            await self._node.engine.start(identity)
+            worker.tell("Normal", "Started", f"Started container {name}", name)
+        except EngineUnavailable:
+            raise
+        except EngineError as error:
+            worker.tell(
+                "Warning", "Failed", f"Error: failed to start container {name!r}: {error}".replace("'", '"'), name
+            )
+        found = await self._node.engine.inspect(identity)
+        if found.state is State.CREATED and not found.error:
+            raise EngineError(f"container {name} was not started")
+        worker.history.put(found)
+        worker.wake()
+
+    async def _post_start(self, name: str, identity: str) -> None:
+        worker = self._worker
+        hook = (worker.container(name).get("lifecycle") or {}).get("postStart")
+        known = worker.history.get(identity)
+        if not hook or known is None or not known.running:
+            return
+        worker.interruptible(name, True)
+        problem = await hooks.run(self._node.checks, hook, self._target(name, identity), None)
+        worker.interruptible(name, False)
+        if problem:
+            worker.tell("Warning", "FailedPostStartHook", f"PostStartHook failed: {problem}", name)
+            await self._end(name, identity, None, "FailedPostStartHook")
+
+    async def kill(self, name: str, identity: str, grace: float | None, message: str) -> None:
+        """End a container, its preStop hook first."""
+        await self._end(name, identity, grace, message)
+
+    async def _end(self, name: str, identity: str, grace: float | None, message: str) -> None:
+        worker = self._worker
+        worker.tell("Normal", "Killing", message, name)
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        seconds = float(worker.pod["spec"].get("terminationGracePeriodSeconds", 30)) if grace is None else float(grace)
+        spec = next((one for one in _every(worker.pod) if one["name"] == name), {})
+        hook = (spec.get("lifecycle") or {}).get("preStop")
+        if hook and seconds > 0:
+            problem = await hooks.run(self._node.checks, hook, self._target(name, identity), seconds)
+            if problem:
+                worker.tell("Warning", "FailedPreStopHook", f"PreStopHook failed: {problem}", name)
+            seconds = max(LEAST_GRACE, seconds - (loop.time() - begun))
+        try:
+            await self._stop(identity, seconds)
+        except NoSuchContainer:
+            worker.history.drop(identity)
+            return
+        await self._take_message(name, identity)
+        await worker.refresh(identity)
+
+    async def _stop(self, identity: str, seconds: float) -> None:
+        """Stop a container; a shorter grace period that comes meanwhile (a second, harder delete) holds from then on."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        stop = asyncio.create_task(self._node.engine.stop(identity, seconds))
+        try:
+            while not stop.done():
+                changed = asyncio.create_task(self._worker.termination_changed.wait())
+                await asyncio.wait((stop, changed), return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+                termination = self._worker.termination
+                if not stop.done() and termination is not None:
+                    left = begun + termination.grace - loop.time()
+                    await asyncio.wait((stop,), timeout=max(0.0, left))
+                    if not stop.done():
+                        await self._node.engine.kill(identity)
+        except BaseException:
+            stop.cancel()
+            raise
+        await stop
+
+    async def _take_message(self, name: str, identity: str) -> None:
+        """Where a container failed and left no message, keep the end of its log as one, if its spec says so."""
+        worker = self._worker
+        spec = next((one for one in _every(worker.pod) if one["name"] == name), {})
+        known = worker.history.get(identity)
+        if (
+            spec.get("terminationMessagePolicy") != "FallbackToLogsOnError"
+            or known is None
+            or identity in self.messages
+        ):
+            return
+        found = await self._node.engine.inspect(identity)
+        if found.exit_code == 0 or self._node.volumes.message(worker.uid, name, known.attempt):
+            return
+        options = LogOptions(tail=LOG_TAIL, tty=bool(spec.get("tty")))
+        text = b"".join([chunk async for chunk in self._node.engine.logs(identity, options)])
+        self.messages[identity] = text[-2048:].decode("utf-8", "replace")
+
+    async def ended(self, identity: str) -> None:
+        """The engine says that a container may have ended."""
+        known = self._worker.history.get(identity)
+        if known is not None and known.name != names.SANDBOX_NAME:
+            try:
+                await self._take_message(known.name, identity)
+            except NoSuchContainer:
+                self._worker.history.drop(identity)
+        await self._worker.refresh(identity)
+
+    async def remove(self, identity: str) -> None:
+        """Remove an ended container."""
+        await self._node.engine.remove(identity)
+        self._worker.history.drop(identity)
+        self.messages.pop(identity, None)
+
+    async def clean_up(self, whole: bool) -> None:
+        """Remove what is left of the pod: its volumes and, where ``whole``, every container of it that the engine knows."""
+        worker, engine = self._worker, self._node.engine
+        if whole:
+            found = await engine.list({**self._node.identity.owner.labels(), names.POD_UID: worker.uid})
+            last = [one.id for one in found if one.labels.get(names.CONTAINER) == names.SANDBOX_NAME]
+            await asyncio.gather(*(engine.remove(one.id) for one in found if one.id not in last))
+            await asyncio.gather(*(engine.remove(identity) for identity in last))
+            for identity in worker.history.ids():
+                worker.history.drop(identity)
+        await self._blocking(functools.partial(self._node.volumes.remove, worker.uid, keep_messages=not whole))
+        worker.volumes_ready = False
+        worker.cleaned = whole
+
+    async def finish(self) -> None:
+        """Tell the API that nothing of the pod runs any more: remove the object (this uid only)."""
+        worker = self._worker
+        metadata = worker.pod["metadata"]
+        await self._node.status.settled(5.0)
+        try:
+            await self._node.client.delete(
+                PODS, metadata["name"], metadata["namespace"], uid=metadata["uid"], grace_seconds=0
+            )
+        except (NotFound, Conflict):
+            worker.vanish()
+            return
+        except ClientError as error:
+            raise EngineError(f"the API did not take the end of the pod: {error}") from error
+        if not worker.gone:  # the watch says when; finalizers may keep the object for long
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(worker.termination_changed.wait(), FINALIZERS)
+
+    async def _container_spec(self, name: str, attempt: int, sandbox: str, backoff: float) -> Any:
+        worker, node = self._worker, self._node
+        container = worker.container(name)
+        found = await self._read(environment.references(container))
+        facts = node.facts._replace(pod_ip=worker.pod_ip())
+        variables = {"HOSTNAME": _hostname(worker.pod), **environment.environment(worker.pod, container, found, facts)}
+        mounts = await self._blocking(node.volumes.mounts_of, worker.pod, container, attempt, variables)
+        named = reference.parse(container["image"])
+        image = await node.images.find(named.text)
+        return specs.container_spec(
+            worker.pod,
+            container,
+            node.identity,
+            attempt=attempt,
+            sandbox=sandbox,
+            backoff=backoff,
+            variables=variables,
+            mounts=mounts,
+            image=named.text,
+            image_user=image.user if image else "",
+            node_memory=node.facts.memory,
+            most_processes=node.most_processes,
+        )
+
+    async def _read(self, references: set[tuple[str, str]], not_before: float | None = None) -> Snapshot:
+        """ConfigMaps and Secrets of the pod's namespace, no older than the pod is known here (for a retry: than a moment)."""
+        if not references:
+            return Snapshot()
+        worker = self._worker
+        oldest = max(worker.seen_at, self._node.clock() - 2.0) if not_before is None else not_before
+        return await self._node.objects.read(worker.pod["metadata"]["namespace"], references, oldest)
+
+    async def _blocking(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._node.files, work, *arguments)
+
+    def _target(self, name: str, identity: str) -> Any:
+        spec = next((one for one in _every(self._worker.pod) if one["name"] == name), {"name": name})
+        return hooks.Target(identity, spec, self._worker.pod_ip())
+
+    def _container_failed(self, name: str, reason: str, message: str) -> None:
+        self._fail(name, reason, message, 10.0)
+        self._worker.tell("Warning", "Failed", f"Error: {message}", name)
+
+    def _fail(self, name: str, reason: str, message: str, most: float) -> None:
+        before = self._worker.failures.get(name)
+        tries = before.tries + 1 if before is not None else 1
+        at = self._node.clock() + retry_delay(tries, most)
+        self._worker.failures[name] = Failure(reason, message, at, tries)
+
+
+def _every(pod: Any) -> list[dict[str, Any]]:
+    return [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ())]
+
+
+def _hostname(pod: Any) -> str:
+    return str(pod["spec"].get("hostname") or pod["metadata"]["name"])[: specs.HOSTNAME_LIMIT]
+
+
+def _explained(message: str) -> str:
+    """The engine's sentence, with what to do about it where that is known."""
+    if "port is already allocated" in message or "address already in use" in message:
+        remedy = "a hostPort of this pod is taken by another pod or program of this machine; free it or choose another"
+        return f"{remedy} ({message})"
+    return message

@@ -1,0 +1,177 @@
+"""From a pod's spec to what the engine is asked to create. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from moorage_agent.engine.contract import ContainerSpec, Dns, Mount, Port, Security
+from moorage_agent.pods import labels as names
+from moorage_agent.pods import quantities
+from moorage_agent.pods.environment import ConfigError, arguments
+
+Pod = Mapping[str, Any]
+
+HOSTNAME_LIMIT = 63
+MASKED_DEFAULT = "systempaths=unconfined"
+
+
+class Identity(NamedTuple):
+    """Who runs the pod, for labels."""
+
+    owner: names.Owner
+    node_uid: str
+
+
+def sandbox_spec(pod: Pod, identity: Identity, image: str, attempt: int, dns: Dns) -> ContainerSpec:
+    """The sandbox: it holds network, IPC, host names and published ports, and has hardly any rights or memory."""
+    spec = pod["spec"]
+    host_network = bool(spec.get("hostNetwork"))
+    security = spec.get("securityContext") or {}
+    return ContainerSpec(
+        name=names.container_name(pod, names.SANDBOX_NAME, attempt),
+        image=image,
+        labels=_labels(pod, identity, names.SANDBOX_NAME, attempt),
+        network="host" if host_network else "bridge",
+        ipc="host" if spec.get("hostIPC") else "shareable",
+        pid="host" if spec.get("hostPID") else "",
+        hostname=""
+        if host_network
+        else (spec.get("hostname") or pod["metadata"]["name"])[:HOSTNAME_LIMIT].rstrip("-."),
+        hosts=[]
+        if host_network
+        else [
+            f"{name}:{alias['ip']}" for alias in spec.get("hostAliases") or () for name in alias.get("hostnames") or ()
+        ],
+        dns=Dns() if host_network else dns,
+        ports=[] if host_network else host_ports(pod),
+        sysctls={one["name"]: one["value"] for one in security.get("sysctls") or ()},
+        security=Security(drop=("ALL",), read_only_root=True, options=("no-new-privileges",)),
+        limits=quantities.limits(None, 16),
+        oom_score_adj=-998,
+    )
+
+
+def host_ports(pod: Pod) -> list[Port]:
+    """Ports that the pod publishes on the host."""
+    every = [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ())]
+    return [
+        Port(
+            container_port=port["containerPort"],
+            host_port=port["hostPort"],
+            protocol=(port.get("protocol") or "TCP").lower(),
+            host_ip=port.get("hostIP") or "",
+        )
+        for container in every
+        for port in container.get("ports") or ()
+        if port.get("hostPort")
+    ]
+
+
+def pod_dns(pod: Pod) -> Dns:
+    """The resolver settings that the pod asks for; the cluster's own DNS is not here yet, so ClusterFirst is the node's."""
+    config = pod["spec"].get("dnsConfig") or {}
+    options = [
+        f"{one['name']}:{one['value']}" if one.get("value") else one["name"] for one in config.get("options") or ()
+    ]
+    return Dns(config.get("nameservers") or (), config.get("searches") or (), options)
+
+
+def container_spec(
+    pod: Pod,
+    container: Mapping[str, Any],
+    identity: Identity,
+    *,
+    attempt: int,
+    sandbox: str,
+    backoff: float,
+    variables: Mapping[str, str],
+    mounts: Sequence[Mount],
+    image: str,
+    image_user: str,
+    node_memory: int,
+    most_processes: int,
+) -> ContainerSpec:
+    """One container, joined to its sandbox. Raises ConfigError."""
+    spec = pod["spec"]
+    labels = _labels(pod, identity, container["name"], attempt)
+    labels[names.SANDBOX] = sandbox
+    labels[names.HASH] = names.spec_hash(container)
+    labels[names.BACKOFF] = f"{backoff:g}"
+    pid = f"container:{sandbox}" if spec.get("shareProcessNamespace") else ("host" if spec.get("hostPID") else "")
+    return ContainerSpec(
+        name=names.container_name(pod, container["name"], attempt),
+        image=image,
+        labels=labels,
+        entrypoint=arguments(container.get("command"), variables),
+        arguments=_arguments(container, variables),
+        env=[f"{name}={value}" for name, value in variables.items()],
+        working_dir=container.get("workingDir") or "",
+        stdin=bool(container.get("stdin")),
+        stdin_once=bool(container.get("stdinOnce")),
+        tty=bool(container.get("tty")),
+        network=f"container:{sandbox}",
+        ipc="host" if spec.get("hostIPC") else f"container:{sandbox}",
+        pid=pid,
+        mounts=mounts,
+        limits=quantities.limits(container.get("resources"), most_processes),
+        security=security(pod, container, image_user),
+        oom_score_adj=quantities.oom_score(pod, container, node_memory),
+    )
+
+
+def _arguments(container: Mapping[str, Any], variables: Mapping[str, str]) -> list[str] | None:
+    """``args``; where only ``command`` is given, none at all rather than the image's (Kubernetes' rule)."""
+    given = arguments(container.get("args"), variables)
+    return [] if given is None and container.get("command") else given
+
+
+def security(pod: Pod, container: Mapping[str, Any], image_user: str) -> Security:
+    """The container's ``securityContext`` over the pod's. Raises ConfigError where ``runAsNonRoot`` cannot be kept."""
+    of_pod = pod["spec"].get("securityContext") or {}
+    own = container.get("securityContext") or {}
+    merged = {**of_pod, **own}
+    user, group = merged.get("runAsUser"), merged.get("runAsGroup")
+    who = "" if user is None else str(user)
+    if group is not None:
+        who = f"{who or image_user.partition(':')[0] or '0'}:{group}"
+    _check_not_root(pod, container, merged, who or image_user)
+    capabilities = own.get("capabilities") or {}
+    groups = [*(of_pod.get("supplementalGroups") or ()), *([of_pod["fsGroup"]] if "fsGroup" in of_pod else [])]
+    options = []
+    if own.get("allowPrivilegeEscalation") is False:
+        options.append("no-new-privileges")
+    if (merged.get("seccompProfile") or {}).get("type") == "Unconfined":
+        options.append("seccomp=unconfined")
+    if own.get("procMount") == "Unmasked":
+        options.append(MASKED_DEFAULT)
+    return Security(
+        user=who,
+        groups=[str(one) for one in groups],
+        privileged=bool(own.get("privileged")),
+        add=capabilities.get("add") or (),
+        drop=capabilities.get("drop") or (),
+        read_only_root=bool(own.get("readOnlyRootFilesystem")),
+        options=options,
+    )
+
+
+def _check_not_root(pod: Pod, container: Mapping[str, Any], merged: Mapping[str, Any], who: str) -> None:
+    if not merged.get("runAsNonRoot"):
+        return
+    user = who.partition(":")[0]
+    where = f'(pod: "{pod["metadata"]["name"]}_{pod["metadata"]["namespace"]}", container: {container["name"]})'
+    if user in ("", "0", "root"):
+        problem = "breaks non-root policy" if merged.get("runAsUser") == 0 else "and image will run as root"
+        raise ConfigError(f"container has runAsNonRoot {problem} {where}")
+    if not user.isdigit():
+        raise ConfigError(
+            f"container has runAsNonRoot and image has non-numeric user ({user}), cannot verify user is non-root {where}"
+        )
+
+
+def _labels(pod: Pod, identity: Identity, container: str, attempt: int) -> dict[str, str]:
+    result = names.pod_labels(identity.owner, identity.node_uid, pod)
+    result[names.CONTAINER] = container
+    result[names.ATTEMPT] = str(attempt)
+    return result

@@ -1,0 +1,385 @@
+"""One worker per pod: observes, has the planner decide, starts what it decided, reports. Serial inside, parallel outside.
+
+The loop itself never waits for the engine or the API: operations are tasks, at most one for each container, and their
+end wakes the loop. So a pod that pulls an image for an hour or ends a container for a minute still reacts to everything
+else at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from typing import Any, Literal
+
+from moorage.client.errors import ClientError
+from moorage_agent.engine.contract import EngineError, EngineUnavailable, NoSuchContainer, State
+from moorage_agent.engine.docker_wire import seconds
+from moorage_agent.pods import actions, outcome, status
+from moorage_agent.pods.history import History
+from moorage_agent.pods.node import Node
+from moorage_agent.pods.observed import (
+    POD,
+    VOLUMES,
+    Attempt,
+    Failure,
+    ImageState,
+    Observed,
+    Termination,
+    containers,
+    init_containers,
+)
+from moorage_agent.pods.operations import Operations
+from moorage_agent.pods.plan import plan
+from moorage_agent.probes.checks import Target
+from moorage_agent.probes.prober import Prober
+from moorage_agent.volumes import sources
+
+log = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+END = "END"
+"""The name under which cleaning up and finishing run; upper case, so no container's."""
+SETTLE = 0.1
+"""Seconds for which a status on the way to Running waits for a better one."""
+HOLD_FIRST, HOLD_LAST = 0.5, 15.0
+"""Seconds for which an operation that failed keeps others from its container."""
+FORCED_GRACE = 2.0
+"""Seconds that containers of a pod have that was deleted at once (the kubelet's minimum)."""
+
+
+class PodWorker:
+    """The life of one pod (one uid) on this node."""
+
+    def __init__(self, node: Node, pod: Mapping[str, Any]) -> None:
+        self.node = node
+        self.pod = pod
+        self.history = History()
+        self.seen_at = node.clock()
+        self.volumes_ready = False
+        self.cleaned = False
+        self.gone = False
+        self.failures: dict[str, Failure] = {}
+        self.images: dict[str, ImageState] = {}
+        self.prober = Prober(node.checks, self.wake, self._probe_failed)
+        self.termination: Termination | None = None
+        self.termination_changed = asyncio.Event()
+        self.failed: tuple[str, str] | None = None
+        self._start_time = _recorded_start(pod)
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._fetches: dict[str, asyncio.Task[None]] = {}
+        self._interruptible: set[str] = set()
+        self._looks: dict[str, asyncio.Task[None]] = {}
+        self._holds: dict[str, float] = {}
+        self._wake = asyncio.Event()
+        self._report_at = 0.0
+        self._do = Operations(self)
+        self.update(pod)
+
+    @property
+    def uid(self) -> str:
+        """The pod's uid."""
+        return str(self.pod["metadata"]["uid"])
+
+    def update(self, pod: Mapping[str, Any]) -> None:
+        """The API shows the pod anew."""
+        self.pod = pod
+        metadata = pod["metadata"]
+        if metadata.get("deletionTimestamp") and not self.gone:
+            grace = metadata.get("deletionGracePeriodSeconds")
+            if grace is None:
+                grace = pod["spec"].get("terminationGracePeriodSeconds", 30)
+            self._end(Termination(float(grace)))
+        self.wake()
+
+    def vanish(self, orphaned: float | None = None) -> None:
+        """The API has the pod no more. ``orphaned`` is the grace of one that nobody asked to end before."""
+        self.gone = True
+        if orphaned is not None:
+            self._end(Termination(orphaned, gone=True))
+            return
+        grace = (
+            self.termination.grace
+            if self.termination
+            else float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
+        )
+        self._end(Termination(min(grace, FORCED_GRACE), gone=True))
+
+    def _end(self, termination: Termination) -> None:
+        if termination == self.termination:
+            return
+        self.termination = termination
+        self.termination_changed.set()
+        self.termination_changed = asyncio.Event()
+        for task in self._fetches.values():
+            task.cancel()
+        for name in self._interruptible:
+            if name in self._operations:
+                self._operations[name].cancel()
+        self.wake()
+
+    def wake(self) -> None:
+        """Something changed."""
+        self._wake.set()
+
+    def adopt(self, found: Mapping[str, Any]) -> None:
+        """Containers found on the engine (by id) when the agent started, before the first step."""
+        for container in found.values():
+            self.history.put(container)
+
+    async def run(self) -> None:
+        """Until nothing of the pod is left here and the API has it no more."""
+        try:
+            while True:
+                self._wake.clear()
+                wake_at = self._step()
+                if self.gone and self.cleaned and not self._operations:
+                    return
+                timeout = None if wake_at is None else max(0.0, wake_at - self.node.clock())
+                try:
+                    await asyncio.wait_for(self._wake.wait(), timeout)
+                except TimeoutError:
+                    continue
+        finally:
+            self.prober.close()
+            await self._abandon()
+
+    def _step(self) -> float | None:
+        """Observe, decide, act, report. Returns when to come back at the latest."""
+        now = self.node.clock()
+        if not self._start_time:
+            self._start_time = now
+        self._follow_probes(now)
+        seen = self.observe()
+        decision = plan(self.pod, seen, now)
+        for action in decision.actions:
+            self._begin(action)
+        if decision.failed:
+            self.failed = decision.failed
+        if not self.gone:
+            self._report(seen, decision, now)
+        return decision.wake_at
+
+    def observe(self) -> Observed:
+        """The pod as it is known now."""
+        return Observed(
+            sandboxes=self.history.sandboxes(),
+            attempts=self.history.attempts(),
+            busy=frozenset(self._operations),
+            volumes_ready=self.volumes_ready,
+            failures=self.failures,
+            images=self.images,
+            health=self.prober.health(),
+            termination=self.termination,
+            start_time=self._start_time,
+            cleaned=self.cleaned,
+        )
+
+    def _begin(self, action: actions.Action) -> None:
+        match action:
+            case actions.FetchImage(name):
+                if name not in self._fetches:
+                    self._fetches[name] = self._task(f"fetch {name}", self._fetch(name))
+            case actions.CreateSandbox() | actions.StartSandbox() | actions.StopSandbox():
+                self._operate(POD, self._do.sandbox(action))
+            case actions.PrepareVolumes():
+                self._operate(VOLUMES, self._do.prepare_volumes())
+            case actions.StartContainer(name, attempt, sandbox, backoff):
+                self._operate(name, self._do.start(name, attempt, sandbox, backoff))
+            case actions.Resume(name, identity):
+                self._operate(name, self._do.resume(name, identity))
+            case actions.Kill(name, identity, grace, message):
+                self._operate(name, self._do.kill(name, identity, grace, message))
+            case actions.Remove(name, identity):
+                self._operate(name, self._do.remove(identity))
+            case actions.CleanUp(whole):
+                self._operate(END, self._do.clean_up(whole))
+            case actions.Finish():
+                self._operate(END, self._do.finish())
+
+    def _operate(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        if name in self._operations:
+            work.close()
+            return
+        self._operations[name] = self._task(f"{name} of pod {self.pod['metadata']['name']}", self._guarded(name, work))
+
+    def _task(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return asyncio.get_running_loop().create_task(work, name=name)
+
+    async def _guarded(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run one operation. What fails keeps its name busy for a growing while, so that it is not repeated hotly."""
+        try:
+            await work
+            self._holds.pop(name, None)
+        except Exception as error:  # the edge of the worker's loop: a pod's fault must not end its worker
+            hold = self._holds[name] = min(self._holds.get(name, HOLD_FIRST / 2) * 2, HOLD_LAST)
+            expected = isinstance(error, EngineError | OSError)
+            where = f"{self.pod['metadata']['namespace']}/{self.pod['metadata']['name']}"
+            log.warning("pod %s, %s: %s; again in %.1f s", where, name, error, hold, exc_info=not expected)
+            await asyncio.sleep(hold)
+        finally:
+            self._interruptible.discard(name)
+            self._operations.pop(name, None)
+            self.wake()
+
+    def interruptible(self, name: str, may: bool) -> None:
+        """Whether the end of the pod may interrupt the operation that runs under ``name`` at this point."""
+        (self._interruptible.add if may else self._interruptible.discard)(name)
+        if may and self.termination is not None:
+            self._operations[name].cancel()
+
+    async def _fetch(self, name: str) -> None:
+        try:
+            self.images[name] = ImageState()
+            self.images[name] = await self._do.fetch_image(name)
+        except asyncio.CancelledError:
+            self.images.pop(name, None)
+            raise
+        except Exception as error:  # as for operations: shown as the container's waiting reason and tried again
+            log.warning("image of container %s: %s", name, error, exc_info=not isinstance(error, EngineUnavailable))
+            failure = Failure("ErrImagePull", str(error), self.node.clock() + 5.0)
+            self.images[name] = ImageState(failure=failure)
+        finally:
+            self._fetches.pop(name, None)
+            self.wake()
+
+    async def refresh(self, identity: str) -> None:
+        """Ask the engine how one container is."""
+        try:
+            self.history.put(await self.node.engine.inspect(identity))
+        except NoSuchContainer:
+            self.history.drop(identity)
+        self.wake()
+
+    def engine_event(self, action: str, identity: str) -> bool:
+        """The engine says that something happened to a container. Returns whether it must be looked at."""
+        if action == "destroy":
+            self.history.drop(identity)
+            self.wake()
+            return False
+        known = self.history.get(identity)
+        return known is not None and known.container.state is State.RUNNING
+
+    def look(self, identity: str) -> None:
+        """Have a container looked at soon."""
+        if identity not in self._looks:
+            task = self._task(f"look at {identity[:12]}", self._look(identity))
+            self._looks[identity] = task
+            task.add_done_callback(lambda _done: self._looks.pop(identity, None))
+
+    async def _look(self, identity: str) -> None:
+        try:
+            await self._do.ended(identity)
+        except EngineError as error:
+            log.warning("container %s: %s", identity[:12], error)  # the next re-list looks again
+
+    async def refresh_volumes(self, not_before: float) -> None:
+        """Bring ConfigMaps and Secrets in volumes up to date, where there are any."""
+        if any(any(volume.get(kind) is not None for kind in sources.KINDS) for volume in _volumes(self.pod)):
+            try:
+                await self._do.refresh_volumes(not_before)
+            except (ClientError, OSError) as error:
+                log.info("volumes of pod %s not brought up to date: %s", self.pod["metadata"]["name"], error)
+
+    def tell(self, kind: Literal["Normal", "Warning"], reason: str, message: str, container: str = "") -> None:
+        """Record an event about the pod, or about one of its containers."""
+        about: Document = {"apiVersion": "v1", "kind": "Pod", "metadata": self.pod["metadata"]}
+        if container:
+            part = (
+                "initContainers" if any(one["name"] == container for one in init_containers(self.pod)) else "containers"
+            )
+            about["fieldPath"] = f"spec.{part}{{{container}}}"
+        if not self.gone:
+            self.node.recorder.record(about, kind, reason, message)
+
+    def container(self, name: str) -> Mapping[str, Any]:
+        """A container's spec."""
+        every = [*containers(self.pod), *init_containers(self.pod)]
+        return next(one for one in every if one["name"] == name)
+
+    def message(self, attempt: Attempt) -> str:
+        """The termination message (``Describe``)."""
+        known = self._do.messages.get(attempt.container.id)
+        return known if known is not None else self.node.volumes.message(self.uid, attempt.name, attempt.attempt)
+
+    def image_digest(self, image_id: str) -> str:
+        """The registry's name of an image (``Describe``)."""
+        return self.node.images.digest(image_id)
+
+    def pod_ip(self) -> str:
+        """The address of the running sandbox, or ""."""
+        if self.pod["spec"].get("hostNetwork"):
+            return self.node.facts.host_ip
+        return next((one.container.ip for one in reversed(self.history.sandboxes()) if one.running), "")
+
+    def _follow_probes(self, now: float) -> None:
+        """Probe what runs, and nothing else."""
+        running = {
+            one.container.id: one
+            for starts in self.history.attempts().values()
+            for one in starts
+            if one.running and one.name not in self._operations
+        }
+        alive = {one.container.id for starts in self.history.attempts().values() for one in starts if one.running}
+        for identity in self.prober.ids() - alive:
+            self.prober.forget(identity)
+        if self.termination is not None:
+            self.prober.only_readiness()
+            return
+        known = {one["name"] for one in [*containers(self.pod), *init_containers(self.pod)]}
+        for identity, attempt in running.items():
+            if attempt.name in known and identity not in self.prober.ids():
+                recorded = self._recorded(identity)
+                self.prober.follow(
+                    Target(identity, self.container(attempt.name), self.pod_ip()),
+                    now - attempt.container.started,
+                    was_ready=bool(recorded.get("ready")),
+                    was_started=bool(recorded.get("started")),
+                )
+
+    def _recorded(self, identity: str) -> Mapping[str, Any]:
+        state = self.pod.get("status") or {}
+        for field in ("containerStatuses", "initContainerStatuses"):
+            for entry in state.get(field) or ():
+                if entry.get("containerID") == f"docker://{identity}":
+                    return dict(entry)
+        return {}
+
+    def _probe_failed(self, target: Target, text: str) -> None:
+        self.tell("Warning", "Unhealthy", text, str(target.container["name"]))
+
+    def _report(self, seen: Observed, decision: actions.Plan, now: float) -> None:
+        """Hand the status to the writer. One that is about to get better (containers being started) waits a moment.
+
+        Once containers are removed there is nothing left to tell: the last word was that they have ended.
+        """
+        if self.termination is not None and (seen.cleaned or END in seen.busy):
+            return
+        if decision.failed is None and self.failed and not outcome.settled(self.pod, seen):
+            decision.failed = self.failed
+        host = status.HostFacts(self.node.facts.host_ip)
+        document = status.pod_status(self.pod, seen, decision, now, host, self)
+        starting = document["phase"] == "Pending" and not decision.waiting and bool(self._operations)
+        if starting and self.termination is None:
+            if not self._report_at:
+                self._report_at = now + SETTLE
+            if now < self._report_at:
+                decision.wake(self._report_at)
+                return
+        self.node.status.submit(self.pod, document)
+
+    async def _abandon(self) -> None:
+        """Stop all tasks (the agent stops, or the pod is done); containers go on."""
+        tasks = [*self._operations.values(), *self._fetches.values(), *self._looks.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _volumes(pod: Mapping[str, Any]) -> list[Document]:
+    return pod["spec"].get("volumes") or []
+
+
+def _recorded_start(pod: Mapping[str, Any]) -> float:
+    return seconds((pod.get("status") or {}).get("startTime") or "")

@@ -1,0 +1,1 @@
+"""Probes and lifecycle hooks: asking a container how it is, over HTTP, TCP or a command in it."""

@@ -1,0 +1,152 @@
+"""One check of a container. Outcomes are values; messages are the kubelet's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+import ssl
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from moorage_agent.engine.contract import Engine, EngineError
+
+BODY = 10 * 1024
+REDIRECTS = 10
+
+
+class Result(NamedTuple):
+    """``ok`` and, where it is not, why."""
+
+    ok: bool
+    message: str = ""
+
+
+class Target(NamedTuple):
+    """What is checked: a container by its engine id, its spec (for named ports), and the pod's address."""
+
+    id: str
+    container: Mapping[str, Any]
+    ip: str
+
+
+def port_number(value: int | str, container: Mapping[str, Any]) -> int:
+    """A port by number or by the name of a container port. Raises ValueError."""
+    if isinstance(value, int):
+        return value
+    if value.isdigit():
+        return int(value)
+    for port in container.get("ports") or ():
+        if port.get("name") == value:
+            return int(port["containerPort"])
+    raise ValueError(f"couldn't find port {value!r} in container {container['name']!r}")
+
+
+class Checks:
+    """Runs checks. One HTTP session for all; connections are not kept, as each check must show that a new one works."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._session: aiohttp.ClientSession | None = None
+
+    async def run(self, handler: Mapping[str, Any], target: Target, timeout: float) -> Result:
+        """Do what ``handler`` (exec, httpGet, tcpSocket or grpc) says, for at most ``timeout`` seconds."""
+        try:
+            if handler.get("exec"):
+                return await self._exec(handler["exec"]["command"], target, timeout)
+            if handler.get("httpGet"):
+                return await self._http(handler["httpGet"], target, timeout)
+            if handler.get("tcpSocket"):
+                return await _tcp(handler["tcpSocket"], target, timeout)
+            if handler.get("grpc"):
+                from moorage_agent.probes import grpc_health  # few pods use it
+
+                return await grpc_health.check(target.ip, handler["grpc"], timeout)
+        except ValueError as error:
+            return Result(False, str(error))
+        return Result(False, f"missing probe handler: {', '.join(handler)}")
+
+    async def close(self) -> None:
+        """Close the session."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _exec(self, command: list[str], target: Target, timeout: float) -> Result:
+        try:
+            result = await self._engine.exec(target.id, command, timeout)
+        except TimeoutError:
+            return Result(False, f"command timed out: {shlex.join(command)!r} timed out after {timeout:g}s")
+        except EngineError as error:
+            return Result(False, f"command could not be run: {error}")
+        return Result(result.exit_code == 0, result.output.decode("utf-8", "replace"))
+
+    async def _http(self, spec: Mapping[str, Any], target: Target, timeout: float) -> Result:
+        scheme = (spec.get("scheme") or "HTTP").lower()
+        host = spec.get("host") or target.ip
+        path = spec.get("path") or "/"
+        address = f"[{host}]" if ":" in host else host
+        url = f"{scheme}://{address}:{port_number(spec['port'], target.container)}{'' if path.startswith('/') else '/'}{path}"
+        headers = {"User-Agent": "kube-probe/1.36", "Accept": "*/*", "Connection": "close"}
+        headers.update({entry["name"]: entry["value"] for entry in spec.get("httpHeaders") or ()})
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._get(url, headers)
+        except TimeoutError:
+            text = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+            return Result(False, f'Get "{url}": {text}')
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return Result(False, f'Get "{url}": {_dial_error(error)}')
+
+    async def _get(self, url: str, headers: Mapping[str, str]) -> Result:
+        first = urlsplit(url)
+        for _ in range(REDIRECTS):
+            async with self._opened().get(url, headers=headers, allow_redirects=False) as answer:
+                body = await answer.content.read(BODY)
+                following = urljoin(url, answer.headers.get("Location", "")) if 300 <= answer.status < 400 else url
+                if following == url or urlsplit(following).hostname != first.hostname:
+                    if 200 <= answer.status < 400:
+                        return Result(True, body.decode("utf-8", "replace"))
+                    return Result(False, f"HTTP probe failed with statuscode: {answer.status}")
+                url = following
+        return Result(False, f'Get "{url}": stopped after {REDIRECTS} redirects')
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            unverified = ssl.create_default_context()
+            unverified.check_hostname = False
+            unverified.verify_mode = ssl.CERT_NONE
+            # The documented meaning of scheme HTTPS in a probe: it asks whether the container answers, sends no
+            # credential, and acts on the status code alone.
+            connector = aiohttp.TCPConnector(limit=0, force_close=True, ssl=unverified, use_dns_cache=False)
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return self._session
+
+
+async def _tcp(spec: Mapping[str, Any], target: Target, timeout: float) -> Result:
+    host = spec.get("host") or target.ip
+    port = port_number(spec["port"], target.container)
+    try:
+        async with asyncio.timeout(timeout):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError:
+        return Result(False, f"dial tcp {host}:{port}: i/o timeout")
+    except OSError as error:
+        return Result(False, f"dial tcp {host}:{port}: {_dial_error(error)}")
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return Result(True)
+
+
+def _dial_error(error: Exception) -> str:
+    cause = getattr(error, "os_error", error)
+    number = getattr(cause, "errno", None)
+    words = {
+        111: "connect: connection refused",
+        113: "connect: no route to host",
+        104: "read: connection reset by peer",
+    }
+    return words.get(number or 0) or str(error) or type(error).__name__

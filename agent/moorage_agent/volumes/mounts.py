@@ -1,0 +1,102 @@
+"""mount(2), umount2(2) and openat2(2), which Python's ``os`` does not have. Linux only; mounts need root."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import stat
+from pathlib import Path
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_BIND = 1, 2, 4, 4096
+MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
+SYS_OPENAT2 = 437
+"""The same number on every architecture (openat2(2), since Linux 5.6)."""
+RESOLVE_NO_MAGICLINKS, RESOLVE_BENEATH = 0x02, 0x08
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def open_beneath(folder: int, path: str, flags: int = os.O_PATH) -> int:
+    """Open ``path`` below the folder ``folder`` (a descriptor). Symbolic links are followed, but no step may lead out of
+    the folder: such a path raises OSError EXDEV, whoever changes links meanwhile.
+    """
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+    result: int = _libc.syscall(
+        SYS_OPENAT2, folder, os.fsencode(path), ctypes.byref(how), ctypes.c_size_t(ctypes.sizeof(how))
+    )
+    if result < 0:
+        raise _error(path)
+    return result
+
+
+def make_beneath(folder: int, path: str, mode: int = 0o755) -> int:
+    """As ``open_beneath``, but makes missing folders on the way. The last one may be a file that is there."""
+    current = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    done = ""
+    try:
+        for part in Path(path).parts:
+            done = f"{done}/{part}" if done else part
+            try:
+                following = open_beneath(folder, done)
+            except FileNotFoundError:
+                os.mkdir(part, mode, dir_fd=current)  # mkdirat(2) follows no link in its last step
+                following = open_beneath(folder, done)
+            os.close(current)
+            current = following
+        return os.dup(current)
+    finally:
+        os.close(current)
+
+
+def bind(source: int, target: Path) -> None:
+    """Mount the opened file or folder ``source`` at ``target``, which is made to fit. Raises OSError."""
+    if stat.S_ISDIR(os.fstat(source).st_mode):
+        target.mkdir(parents=True, exist_ok=True)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
+    _mount(f"/proc/self/fd/{source}", target, "", MS_BIND, "")
+
+
+def tmpfs(target: Path, *, size: int = 0, mode: int = 0o700) -> None:
+    """Mount an empty memory file system at ``target`` unless one is there. ``size`` in bytes, 0: half of the memory."""
+    target.mkdir(parents=True, exist_ok=True)
+    if os.path.ismount(target):
+        return
+    options = f"mode={mode:o}" + (f",size={size}" if size else "")
+    _mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV, options)
+
+
+def unmount(target: Path) -> None:
+    """Take a mount away, even while it is in use; nothing where there is none."""
+    if os.path.ismount(target) or not target.is_dir():
+        _libc.umount2(os.fsencode(target), MNT_DETACH | UMOUNT_NOFOLLOW)
+
+
+def mounted_below(folder: Path) -> list[Path]:
+    """Mount points at and below ``folder``, innermost first."""
+    prefix = str(folder)
+    found = []
+    for line in os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).splitlines():
+        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), line.split(" ")[4])
+        if point == prefix or point.startswith(prefix + "/"):
+            found.append(Path(point))
+    return sorted(found, key=lambda path: len(path.parts), reverse=True)
+
+
+def _mount(source: str, target: Path, kind: str, flags: int, options: str) -> None:
+    result = _libc.mount(
+        os.fsencode(source), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode()
+    )
+    if result < 0:
+        raise _error(str(target))
+
+
+def _error(path: str) -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number), path)

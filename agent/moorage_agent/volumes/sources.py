@@ -1,0 +1,96 @@
+"""What a volume of files is to hold, from its spec and the objects that it names. Pure. Source: API reference, Volume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from moorage_agent.pods import environment, fields
+from moorage_agent.volumes.payload import File
+
+Pod = Mapping[str, Any]
+
+DEFAULT_MODE = 0o644
+KINDS = ("configMap", "secret", "downwardAPI", "projected")
+
+
+class VolumeError(Exception):
+    """A volume cannot be made ready (yet); the text is for the ``FailedMount`` event."""
+
+
+def references(pod: Pod) -> set[tuple[str, str]]:
+    """(``configmap`` or ``secret``, name) of everything that the pod's volumes refer to."""
+    found: set[tuple[str, str]] = set()
+    for volume in pod["spec"].get("volumes") or ():
+        for source in [volume, *((volume.get("projected") or {}).get("sources") or ())]:
+            if source.get("configMap"):
+                found.add(("configmap", source["configMap"]["name"]))
+            if source.get("secret"):
+                found.add(("secret", source["secret"].get("secretName") or source["secret"]["name"]))
+    return found
+
+
+def is_private(volume: Mapping[str, Any]) -> bool:
+    """Whether what it holds must not touch the disk."""
+    projected = (volume.get("projected") or {}).get("sources") or ()
+    return bool(volume.get("secret")) or any(one.get("secret") or one.get("serviceAccountToken") for one in projected)
+
+
+def files(pod: Pod, volume: Mapping[str, Any], found: environment.Sources, facts: fields.Facts) -> dict[str, File]:
+    """The files of a volume of one of ``KINDS``. Raises VolumeError."""
+    if volume.get("projected") is not None:
+        projected = volume["projected"]
+        mode = projected.get("defaultMode", DEFAULT_MODE)
+        result: dict[str, File] = {}
+        for source in projected.get("sources") or ():
+            result.update(_files(pod, source, mode, found, facts))
+        return result
+    kind = next(kind for kind in KINDS if volume.get(kind) is not None)
+    return _files(pod, volume, volume[kind].get("defaultMode", DEFAULT_MODE), found, facts)
+
+
+def _files(
+    pod: Pod, source: Mapping[str, Any], mode: int, found: environment.Sources, facts: fields.Facts
+) -> dict[str, File]:
+    if source.get("configMap") is not None:
+        spec = source["configMap"]
+        return _entries(pod, "configmap", spec["name"], spec, mode, found.config_map(spec["name"]))
+    if source.get("secret") is not None:
+        spec = source["secret"]
+        name = spec.get("secretName") or spec["name"]
+        return _entries(pod, "secret", name, spec, mode, found.secret(name))
+    if source.get("downwardAPI") is not None:
+        return {item["path"]: _item(pod, item, mode, facts) for item in source["downwardAPI"].get("items") or ()}
+    raise VolumeError(f"{', '.join(source)}: this node has no such projected source")
+
+
+def _entries(
+    pod: Pod, kind: str, name: str, spec: Mapping[str, Any], mode: int, document: Mapping[str, Any] | None
+) -> dict[str, File]:
+    optional = bool(spec.get("optional"))
+    if document is None:
+        if optional:
+            return {}
+        raise VolumeError(f'{kind} "{name}" not found')
+    entries = environment.decoded(document)
+    if not spec.get("items"):
+        return {key: File(value, mode) for key, value in entries.items()}
+    result = {}
+    for item in spec["items"]:
+        if item["key"] in entries:
+            result[item["path"]] = File(entries[item["key"]], item.get("mode", mode))
+        elif not optional:
+            where = f"{pod['metadata']['namespace']}/{name}"
+            raise VolumeError(f"references non-existent {kind} key: {item['key']} in {where}")
+    return result
+
+
+def _item(pod: Pod, item: Mapping[str, Any], mode: int, facts: fields.Facts) -> File:
+    try:
+        if item.get("fieldRef"):
+            text = fields.field(pod, item["fieldRef"]["fieldPath"], facts)
+        else:
+            text = fields.resource(pod, item["resourceFieldRef"], None, facts)
+    except ValueError as error:
+        raise VolumeError(str(error)) from error
+    return File(text.encode("utf-8"), item.get("mode", mode))

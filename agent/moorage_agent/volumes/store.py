@@ -1,0 +1,209 @@
+"""Where a pod's volumes are on this host, and making, changing and removing them. Blocking: call it from a thread.
+
+``DATA/pods/UID/volumes/NAME`` on disk; ``DATA/tmpfs/UID/NAME`` in memory for what is secret; ``DATA/pods/UID/subpaths``
+for mounted subPaths; ``DATA/pods/UID/messages`` for termination messages. ``UID`` is the pod's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from moorage_agent.engine.contract import Mount
+from moorage_agent.pods import environment, fields
+from moorage_agent.pods.quantities import amount
+from moorage_agent.volumes import mounts, payload, sources
+from moorage_agent.volumes.sources import VolumeError
+
+Pod = Mapping[str, Any]
+
+MESSAGE_LIMIT = 4096
+"""Bytes of a termination message that are kept (API reference, ``terminationMessagePath``)."""
+
+_HOST_PATH_TESTS = {
+    "Directory": stat.S_ISDIR,
+    "File": stat.S_ISREG,
+    "Socket": stat.S_ISSOCK,
+    "CharDevice": stat.S_ISCHR,
+    "BlockDevice": stat.S_ISBLK,
+}
+_PROPAGATION = {"None": "", "HostToContainer": "rslave", "Bidirectional": "rshared"}
+
+
+class VolumeStore:
+    """The volumes of one node."""
+
+    def __init__(self, data: Path) -> None:
+        self._pods = data / "pods"
+        self._memory = data / "tmpfs"
+
+    def prepare(self, pod: Pod, found: environment.Sources, facts: fields.Facts) -> None:
+        """Make every volume of the pod ready. Raises VolumeError, its text beginning with the volume's name."""
+        self._folder(pod).mkdir(parents=True, exist_ok=True, mode=0o700)
+        for volume in pod["spec"].get("volumes") or ():
+            try:
+                self._prepare(pod, volume, found, facts)
+            except (VolumeError, OSError, ValueError) as error:
+                what = str(error) if not isinstance(error, OSError) else f"{error.filename}: {error.strerror}"
+                raise VolumeError(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {what}') from error
+
+    def refresh(self, pod: Pod, found: environment.Sources, facts: fields.Facts) -> list[str]:
+        """Bring volumes of files up to date with their objects; returns the names of those that changed.
+
+        One whose object is gone keeps what it has, as with the kubelet.
+        """
+        changed = []
+        for volume in pod["spec"].get("volumes") or ():
+            if any(volume.get(kind) is not None for kind in sources.KINDS):
+                try:
+                    files = sources.files(pod, volume, found, facts)
+                except VolumeError:
+                    continue
+                if payload.write(self.path(pod, volume), files, _group(pod)):
+                    changed.append(volume["name"])
+        return changed
+
+    def path(self, pod: Pod, volume: Mapping[str, Any]) -> Path:
+        """Where a volume is on this host."""
+        if volume.get("hostPath"):
+            return Path(volume["hostPath"]["path"])
+        if sources.is_private(volume):
+            return self._memory / str(pod["metadata"]["uid"]) / str(volume["name"])
+        return self._folder(pod) / "volumes" / str(volume["name"])
+
+    def mounts_of(self, pod: Pod, container: Mapping[str, Any], attempt: int, env: Mapping[str, str]) -> list[Mount]:
+        """What a container mounts, its termination message file included. Raises VolumeError."""
+        volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes") or ()}
+        result = []
+        for number, wanted in enumerate(container.get("volumeMounts") or ()):
+            volume = volumes[wanted["name"]]
+            path = self.path(pod, volume)
+            below = environment.expand(wanted["subPathExpr"], env) if wanted.get("subPathExpr") else ""
+            below = below or wanted.get("subPath") or ""
+            if below:
+                place = self._folder(pod) / "subpaths" / container["name"] / f"{attempt}-{number}"
+                path = _mount_below(path, below, place)
+            private = any(volume.get(kind) is not None for kind in sources.KINDS)
+            result.append(
+                Mount(
+                    source=str(path),
+                    target=wanted["mountPath"],
+                    read_only=bool(wanted.get("readOnly")) or private,
+                    propagation=_PROPAGATION.get(wanted.get("mountPropagation") or "None", ""),
+                )
+            )
+        message = self.message_file(pod["metadata"]["uid"], container["name"], attempt)
+        message.parent.mkdir(parents=True, exist_ok=True)
+        message.touch()
+        message.chmod(0o666)
+        result.append(Mount(str(message), container.get("terminationMessagePath") or "/dev/termination-log"))
+        return result
+
+    def message_file(self, uid: str, container: str, attempt: int) -> Path:
+        """Where a container writes its termination message."""
+        return self._pods / uid / "messages" / container / str(attempt)
+
+    def message(self, uid: str, container: str, attempt: int) -> str:
+        """The termination message, at most 4096 bytes; "" where there is none."""
+        try:
+            descriptor = os.open(self.message_file(uid, container, attempt), os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            return ""
+        with open(descriptor, "rb") as file:
+            return file.read(MESSAGE_LIMIT).decode("utf-8", "replace").replace("\0", "")
+
+    def remove(self, uid: str, *, keep_messages: bool = False) -> None:
+        """Remove a pod's volumes. Mounts are taken away first, so that nothing behind one is ever deleted."""
+        for folder in (self._pods / uid, self._memory / uid):
+            for point in mounts.mounted_below(folder):
+                mounts.unmount(point)
+            if mounts.mounted_below(folder):
+                raise OSError(f"{folder}: still mounted; left as it is")
+        shutil.rmtree(self._memory / uid, ignore_errors=True)
+        if keep_messages:
+            for name in ("volumes", "subpaths"):
+                shutil.rmtree(self._pods / uid / name, ignore_errors=True)
+        else:
+            shutil.rmtree(self._pods / uid, ignore_errors=True)
+
+    def known(self) -> set[str]:
+        """The uids of pods that have anything here."""
+        return {entry.name for folder in (self._pods, self._memory) if folder.is_dir() for entry in folder.iterdir()}
+
+    def _folder(self, pod: Pod) -> Path:
+        return self._pods / str(pod["metadata"]["uid"])
+
+    def _prepare(self, pod: Pod, volume: Mapping[str, Any], found: environment.Sources, facts: fields.Facts) -> None:
+        path = self.path(pod, volume)
+        if volume.get("emptyDir") is not None:
+            _empty(path, volume["emptyDir"], _group(pod))
+        elif volume.get("hostPath") is not None:
+            _host(path, volume["hostPath"].get("type") or "")
+        elif any(volume.get(kind) is not None for kind in sources.KINDS):
+            files = sources.files(pod, volume, found, facts)
+            if sources.is_private(volume):
+                mounts.tmpfs(self._memory)
+            payload.write(path, files, _group(pod))
+        else:
+            kinds = ", ".join(sorted(set(volume) - {"name"}))
+            raise VolumeError(f"volumes of kind {kinds} are not supported by this node")
+
+
+def _group(pod: Pod) -> int | None:
+    group = (pod["spec"].get("securityContext") or {}).get("fsGroup")
+    return int(group) if group is not None else None
+
+
+def _empty(path: Path, spec: Mapping[str, Any], group: int | None) -> None:
+    if spec.get("medium") == "Memory":
+        mounts.tmpfs(path, size=int(amount(str(spec.get("sizeLimit") or 0))), mode=0o777)
+    elif not path.is_dir():
+        path.mkdir(parents=True)
+    if group is not None:
+        os.chown(path, -1, group)
+    path.chmod(0o2777 if group is not None else 0o777)
+
+
+def _host(path: Path, kind: str) -> None:
+    """Check or make a hostPath by its type. "" makes a missing folder, as container runtimes do."""
+    if kind in ("", "DirectoryOrCreate"):
+        if not path.exists():
+            path.mkdir(parents=True, mode=0o755)
+        elif kind and not path.is_dir():
+            raise VolumeError(f"hostPath type check failed: {path} is not a directory")
+    elif kind == "FileOrCreate":
+        if not path.exists():
+            path.touch(mode=0o644)
+        elif not path.is_file():
+            raise VolumeError(f"hostPath type check failed: {path} is not a file")
+    else:
+        words = {"CharDevice": "character device", "BlockDevice": "block device", "Socket": "socket file"}
+        word = words.get(kind, kind.lower())
+        test = _HOST_PATH_TESTS.get(kind)
+        if test is None or not path.exists() or not test(path.stat().st_mode):
+            raise VolumeError(f"hostPath type check failed: {path} is not a {word}")
+
+
+def _mount_below(volume: Path, below: str, place: Path) -> Path:
+    """Mount ``below`` of ``volume`` at ``place``: what was opened inside the volume is what gets mounted, so that nobody who
+    can change the volume can make the mount show anything else of the host (CVE-2021-25741).
+    """
+    if below.startswith("/") or ".." in Path(below).parts:
+        raise VolumeError(f'subPath "{below}" must be relative and must not contain ".."')
+    root = os.open(volume, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        opened = mounts.make_beneath(root, below)
+        try:
+            mounts.unmount(place)
+            mounts.bind(opened, place)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        raise VolumeError(f'failed to prepare subPath for volumeMount "{below}": {error.strerror}') from error
+    finally:
+        os.close(root)
+    return place
