@@ -7,7 +7,8 @@ CREATE TABLE store_lock (
 );
 INSERT INTO store_lock VALUES (1);
 
--- The cluster's identity and the limits of its history.
+-- The cluster's identity and the limits of its history. Revisions start at 2: list at "1" is the empty cluster, and "0"
+-- has a meaning of its own in the Kubernetes API.
 CREATE TABLE cluster (
     id smallint PRIMARY KEY CHECK (id = 1),
     uid text COLLATE "C" NOT NULL,
@@ -18,7 +19,7 @@ CREATE TABLE cluster (
     timeline bigint NOT NULL,
     created_at timestamptz NOT NULL
 );
-INSERT INTO cluster VALUES (1, gen_random_uuid()::text, 1, 0, 0, '', 0, now());
+INSERT INTO cluster VALUES (1, gen_random_uuid()::text, 1, 1, 1, '', 0, now());
 
 -- Each new epoch: revisions up to from_revision may have been served, none above it up to to_revision ever was.
 CREATE TABLE jumps (

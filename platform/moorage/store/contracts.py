@@ -135,10 +135,25 @@ class Verdict:
 class Entry(Protocol):
     """An object in a cache. Immutable. ``data`` is its JSON with the revision in place."""
 
-    key: Key
-    uid: str
-    revision: int
-    data: bytes
+    @property
+    def key(self) -> Key:
+        """Its identity."""
+        ...
+
+    @property
+    def uid(self) -> str:
+        """metadata.uid."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """metadata.resourceVersion."""
+        ...
+
+    @property
+    def data(self) -> bytes:
+        """The whole document."""
+        ...
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -163,12 +178,30 @@ class Change(Protocol):
     ``previous`` is None for ADDED.
     """
 
-    type: EventType
-    entry: Entry
-    previous: Entry | None
-    revision: int
-    last_of_commit: bool
-    """Whether a list, bookmark or continue token may name this revision."""
+    @property
+    def type(self) -> EventType:
+        """What happened."""
+        ...
+
+    @property
+    def entry(self) -> Entry:
+        """The object after it."""
+        ...
+
+    @property
+    def previous(self) -> Entry | None:
+        """The object before it."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """The revision that it made."""
+        ...
+
+    @property
+    def last_of_commit(self) -> bool:
+        """Whether a list, bookmark or continue token may name this revision."""
+        ...
 
     def encoded(self, type_: EventType) -> bytes:
         """The watch event's JSON line for this change seen as ``type_`` (newline included); encoded once for all watchers."""
@@ -193,11 +226,14 @@ class Unavailable(Exception):
 
 class Subscription(Protocol):
     """A watch on one cache. Iterate for batches of changes, in revision order, each change once. Raises TooSlow when
-    it was cut off.
+    it was cut off, Expired when the history it reads was compacted away or another epoch began, and Unavailable when
+    old changes had to be read and PostgreSQL is away.
     """
 
-    revision: int
-    """The last revision that the subscriber has been given or may skip to (for bookmarks)."""
+    @property
+    def revision(self) -> int:
+        """The last revision that the subscriber has been given or may skip to (for bookmarks)."""
+        ...
 
     def __aiter__(self) -> AsyncIterator[Sequence[Change]]: ...
 
@@ -209,8 +245,10 @@ class Subscription(Protocol):
 class Cache(Protocol):
     """All current objects of one resource, and its recent changes."""
 
-    revision: int
-    """Every commit up to here is applied."""
+    @property
+    def revision(self) -> int:
+        """Every commit up to here is applied."""
+        ...
 
     def get(self, namespace: str, name: str) -> Entry | None:
         """The object as of ``revision``."""
@@ -223,7 +261,7 @@ class Cache(Protocol):
         ...
 
     async def wait(self, revision: int) -> None:
-        """Return once ``revision`` is applied."""
+        """Return once ``revision`` is applied. Raises Unavailable."""
         ...
 
     def subscribe(self, since: int) -> Subscription:
@@ -245,7 +283,8 @@ class Store(Protocol):
     ) -> Sequence[Verdict]:
         """Write a batch; one verdict per member, in order. When it returns, this process's caches have applied what was written.
 
-        ``atomic``: all or none (then preconditions and refs are checked too). Raises OutcomeUnknown or Unavailable.
+        ``atomic``: all or none (then preconditions and refs are checked too); where there is no write at all, one
+        verdict for the transaction itself. Raises OutcomeUnknown or Unavailable.
         """
         ...
 

@@ -175,9 +175,9 @@ class Postgres:
                 break
             self._signal(left, step)
             self._wait_gone(left, 5.0)
-        if left := self.processes():
+        if stubborn := self.processes():
             raise PostgresError(
-                f"PostgreSQL processes {sorted(left)} of {self.place.data} do not end; end them by hand"
+                f"PostgreSQL processes {sorted(stubborn)} of {self.place.data} do not end; end them by hand"
             )
         (self.place.data / "postmaster.pid").unlink(missing_ok=True)
         (self.place.sockets / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)

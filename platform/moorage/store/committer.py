@@ -1,0 +1,268 @@
+"""The group committer: one batch under way, the next one gathers meanwhile; every outcome is known before it is told.
+
+After a connection is lost in the middle of a batch the batch may be in the database, or may still get there: the server
+may not have noticed that its client is gone. So the writer raises its epoch under the store lock: from then on the lost
+batch is either committed or will be refused, and a look into the log tells which. Only then do callers get their answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import deque
+from collections.abc import Sequence
+
+import psycopg
+
+from moorage.store import commit
+from moorage.store.commit import Batch, Committed, Request
+from moorage.store.contracts import OutcomeUnknown, Unavailable, Verdict
+from moorage.store.database import Connection, Database, abandon, is_lost, limited, translate
+from moorage.store.epochs import LOCK, Seen
+from moorage.store.errors import InvalidDocument, StaleHistory, StaleWriter
+from moorage.store.feed import Feed
+from moorage.store.lookup import look_up
+from moorage.store.partitions import make_partitions
+
+log = logging.getLogger("moorage.store.committer")
+
+RAISE_EPOCH = """
+INSERT INTO writers AS w VALUES (%s, %s, %s, clock_timestamp())
+ON CONFLICT (writer) DO UPDATE SET epoch = greatest(w.epoch + 1, excluded.epoch), changed_at = excluded.changed_at
+RETURNING epoch
+"""
+
+AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.LockNotAvailable)
+"""Rolled back through no fault of the batch."""
+
+
+class Lost(Exception):
+    """The connection went away after the batch was sent: nobody knows yet whether it was committed."""
+
+
+class Committer:
+    """Writes of one process. ``writer`` names this process, whatever connections it goes through."""
+
+    def __init__(self, database: Database, seen: Seen, feed: Feed) -> None:
+        self.writer = f"{database.server_name}/{uuid.uuid4()}"
+        self.backend = 0
+        """Process id of the database's end of our connection: its notifications are our own."""
+        self._database = database
+        self._settings = database.settings
+        self._seen = seen
+        self._feed = feed
+        self._epoch = 0
+        self._connection: Connection | None = None
+        self._queue: deque[Request] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+
+    async def submit(self, request: Request) -> list[Verdict]:
+        """Queue a request and wait for its verdicts. Raises OutcomeUnknown, Unavailable, InvalidDocument."""
+        if self._closing:
+            raise Unavailable("the server is stopping; nothing was written")
+        self._queue.append(request)
+        self._wake.set()
+        return await request.answer
+
+    async def run(self) -> None:
+        """Commit batches until ``close``; what is queued by then is still written."""
+        try:
+            while True:
+                if not self._queue:
+                    if self._closing:
+                        return
+                    self._wake.clear()
+                    await self._wake.wait()
+                    continue
+                await self._settle(Batch(self._gather()))
+        finally:
+            for request in self._queue:
+                if not request.answer.done():
+                    request.answer.set_exception(Unavailable("the server is stopping; nothing was written"))
+            self._queue.clear()
+            await self._disconnect()
+
+    def close(self) -> None:
+        """Take no more requests; ``run`` returns after the queued ones."""
+        self._closing = True
+        self._wake.set()
+
+    def _gather(self) -> list[Request]:
+        """The next requests that may share a batch, in order."""
+        requests = [self._queue.popleft()]
+        members, size = len(requests[0].writes), requests[0].size
+        while self._queue and not requests[0].atomic:
+            following = self._queue[0]
+            members += len(following.writes)
+            size += following.size
+            if following.atomic or members > self._settings.batch_members or size > self._settings.batch_bytes:
+                break
+            requests.append(self._queue.popleft())
+        return requests
+
+    async def _settle(self, batch: Batch) -> None:
+        """Commit a batch and answer every request of it, whatever happens."""
+        deadline = time.monotonic() + self._settings.commit_deadline
+        self._feed.own_commit = under_way = asyncio.get_running_loop().create_future()
+        try:
+            verdicts = await self._commit(batch, deadline)
+        except psycopg.Error as error:
+            if len(batch.requests) > 1:
+                # Somebody's member is bad in a way that the function has no verdict for; it must not spoil the others.
+                for request in batch.requests:
+                    await self._settle(Batch([request]))
+                return
+            self._refuse(batch, _explained(error))
+        except (OutcomeUnknown, Unavailable) as error:
+            self._refuse(batch, error)
+        except asyncio.CancelledError:
+            self._refuse(batch, OutcomeUnknown("the server stopped while it committed; the outcome is not known"))
+            raise
+        except Exception as error:
+            log.exception("commit failed", extra={"action": "failed", "batch": str(batch.id)})
+            self._refuse(batch, OutcomeUnknown(f"the server failed while it committed: {error!r}"))
+        else:
+            self._answer(batch, verdicts)
+        finally:
+            under_way.set_result(None)
+            if self._feed.own_commit is under_way:
+                self._feed.own_commit = None
+
+    async def _commit(self, batch: Batch, deadline: float) -> list[Verdict]:
+        """Try until there is an outcome. Raises OutcomeUnknown, Unavailable, psycopg.Error (nothing was written)."""
+        sent = False
+        while True:
+            try:
+                connection = await self._connect(deadline)
+                if sent:
+                    sent = False
+                    found = await look_up(connection, batch, self._seen.revision)
+                    if found is not None:
+                        return await self._complete(batch, found, deadline)
+                committed = await self._attempt(connection, batch)
+            except Unavailable as error:
+                if sent:
+                    raise OutcomeUnknown(f"the commit was sent, and then {error}") from error
+                raise
+            except Lost as error:
+                sent = True
+                log.warning("connection lost during a commit", extra={"action": "lost", "batch": str(batch.id)})
+                await self._disconnect()
+                if time.monotonic() > deadline:
+                    raise OutcomeUnknown(f"the commit was sent, and then {error}") from error
+            except (StaleWriter, StaleHistory, psycopg.errors.CheckViolation, *AGAIN) as error:
+                if time.monotonic() > deadline:
+                    raise Unavailable(f"nothing was written: {error}") from error
+                await self._recover(error, batch, deadline)
+            else:
+                await self._apply(batch, committed)
+                return committed.verdicts
+
+    async def _attempt(self, connection: Connection, batch: Batch) -> Committed:
+        arguments = commit.parameters(batch, self.writer, self._epoch, self._seen.epoch)
+        try:
+            # A little more than the server's own limit, which leaves the connection usable.
+            with limited(connection, self._settings.attempt_timeout + 1):
+                return await commit.call(connection, arguments)
+        except psycopg.Error as error:
+            if is_lost(error, connection):
+                raise Lost(str(error) or "no answer came") from error
+            raise translate(error) from error
+        except OSError as error:
+            raise Lost(str(error)) from error
+
+    async def _recover(self, error: Exception, batch: Batch, deadline: float) -> None:
+        """Remove the cause of a refusal of the whole batch, of which nothing was written. Raises Unavailable."""
+        if isinstance(error, (StaleWriter, StaleHistory)):
+            # A new connection registers the writer anew and compares histories.
+            await self._disconnect()
+        elif isinstance(error, psycopg.errors.CheckViolation):
+            if error.diag.constraint_name:
+                raise error
+            connection = await self._connect(deadline)
+            try:
+                with limited(connection, self._settings.attempt_timeout):
+                    await make_partitions(connection, self._settings, room=len(batch.writes))
+            except psycopg.OperationalError as failure:
+                log.warning("no partition could be made: %s", failure, extra={"action": "partition"})
+                await self._disconnect()
+
+    async def _complete(self, batch: Batch, found: Committed, deadline: float) -> list[Verdict]:
+        """The batch had been committed. Members without a revision had failed then, and may be tried again now: their
+        callers have heard nothing yet.
+        """
+        await self._apply(batch, found)
+        verdicts: list[Verdict] = []
+        rest = iter(found.verdicts)
+        for request in batch.requests:
+            mine = [next(rest) for _ in request.writes]
+            missing = [number for number, verdict in enumerate(mine) if verdict.revision == 0]
+            if missing and not request.atomic:
+                again = Request(
+                    [request.writes[number] for number in missing],
+                    [request.sealed[number] for number in missing],
+                    request.origin,
+                )
+                for number, verdict in zip(missing, await self._commit(Batch([again]), deadline), strict=True):
+                    mine[number] = verdict
+            verdicts += mine
+        return verdicts + list(rest)
+
+    async def _apply(self, batch: Batch, committed: Committed) -> None:
+        if committed.last < committed.first:
+            return
+        self._seen.note(committed.last, batch.id)
+        try:
+            await self._feed.own(commit.rows(batch, committed), committed.first, committed.last)
+        except Unavailable as error:
+            # It is committed. The caches follow when the log can be read again, and reads wait for them until then.
+            log.warning("caches are behind: %s", error, extra={"action": "behind", "revision": committed.last})
+
+    async def _connect(self, deadline: float) -> Connection:
+        """Our connection; a new one registers under a new epoch of ours first. Raises Unavailable."""
+        if self._connection is None or self._connection.closed:
+            connection = await self._database.connect_within(deadline)
+            try:
+                with limited(connection, self._settings.attempt_timeout):
+                    async with connection.transaction():
+                        await connection.execute(LOCK)
+                        arguments = (self.writer, self._epoch + 1, self._database.server_name)
+                        row = await (await connection.execute(RAISE_EPOCH, arguments)).fetchone()
+            except (psycopg.OperationalError, OSError) as error:
+                await abandon(connection)
+                raise Unavailable(f"PostgreSQL went away: {str(error) or 'no answer'}") from error
+            assert row is not None
+            self._epoch = row[0]
+            self.backend = connection.info.backend_pid
+            self._connection = connection
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await abandon(connection)
+
+    def _answer(self, batch: Batch, verdicts: Sequence[Verdict]) -> None:
+        start = 0
+        for request in batch.requests:
+            # A transaction without members has one verdict for itself.
+            end = start + len(request.writes) if len(batch.requests) > 1 else len(verdicts)
+            if not request.answer.done():
+                request.answer.set_result(list(verdicts[start:end]))
+            start = end
+
+    def _refuse(self, batch: Batch, error: Exception) -> None:
+        for request in batch.requests:
+            if not request.answer.done():
+                request.answer.set_exception(error)
+
+
+def _explained(error: psycopg.Error) -> Exception:
+    """What the caller hears: errors that a document caused in our own terms, all others as a database that is out of order."""
+    if isinstance(error, psycopg.DataError):
+        return InvalidDocument(f"PostgreSQL cannot store the document: {error.diag.message_primary}")
+    log.error("commit refused by PostgreSQL: %s", error, extra={"action": "refused", "sqlstate": error.sqlstate})
+    return Unavailable(f"PostgreSQL refused the commit, nothing was written: {error.diag.message_primary or error}")
