@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-pytest_plugins = ["tests.support.postgres"]
+pytest_plugins = ["tests.support.postgres", "tests.support.certificates", "tests.support.apiserver"]
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,113 @@
+"""The API server's application: FastAPI outside for our own endpoints, the resource verbs as one lean route before it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from moorage.api import paths
+from moorage.api.bootstrap import Startup
+from moorage.api.config import ApiConfig
+from moorage.api.contracts import Transactor
+from moorage.api.health import health_routes
+from moorage.api.public import error_handlers, public_routes
+from moorage.api.router import Router
+from moorage.api.service import Service
+from moorage.api.transactions.engine import Engine
+from moorage.resources.schemas import warm
+
+log = logging.getLogger(__name__)
+
+
+class MoorageApp(FastAPI):
+    """FastAPI for everything but the resource verbs, mounts and tunnels, which never see its middleware."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.startup = Startup(service)
+        super().__init__(
+            title="Moorage",
+            lifespan=self._live,
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
+        self._router = Router(service)
+        self._mounts = tuple((f"{mount.prefix.rstrip('/')}/", mount.app) for mount in service.config.mounts)
+        self.include_router(health_routes(service, self.startup))
+        self.include_router(public_routes(service, self._router))
+        error_handlers(self)
+
+    @property
+    def transactor(self) -> Transactor:
+        """The transaction primitive, for the Git host."""
+        return Engine(self.service)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Resource paths first: they are nearly all that comes."""
+        if scope["type"] == "http":
+            path = scope["path"]
+            found = paths.parse(path)
+            if found is not None and not self._mounted(path):
+                await self._router(scope, receive, send, found)
+                return
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+            return
+        for prefix, app in self._mounts:
+            if scope.get("path", "").startswith(prefix):
+                await app(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+    def _mounted(self, path: str) -> bool:
+        return any(path.startswith(prefix) for prefix, _ in self._mounts)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The nodes' tunnels and the other servers' way to them; both check who comes by themselves."""
+        path = paths.parse(scope["path"])
+        socket = WebSocket(scope, receive, send)
+        if (
+            path is not None
+            and (path.group, path.version, path.resource) == ("moorage.io", "v1", "nodes")
+            and path.name
+        ):
+            scope["path_params"] = {"node": path.name}
+            if path.subresource == "tunnel":
+                await self.service.config.tunnels.accept(socket)
+                return
+            if path.subresource == "dial":
+                await self.service.config.tunnels.accept_peer(socket)
+                return
+        await socket.close(1008, "there is no such stream")
+
+    @asynccontextmanager
+    async def _live(self, _app: FastAPI) -> AsyncIterator[None]:
+        starting = asyncio.create_task(self._start(), name="api: startup")
+        try:
+            yield
+        finally:
+            self.service.stop_streams()
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            await self.service.config.tunnels.close()
+
+    async def _start(self) -> None:
+        await asyncio.to_thread(warm, list(self.service.registry))
+        try:
+            await self.startup.run()
+        except Exception:
+            log.exception("the server cannot become ready")
+            raise
+
+
+def build_app(config: ApiConfig) -> MoorageApp:
+    """The API server as an ASGI application. ``app.service.stop_streams()`` ends its watches (see ``moorage.api.serving``)."""
+    return MoorageApp(Service(config))

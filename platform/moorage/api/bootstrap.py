@@ -1,0 +1,73 @@
+"""What must exist before anybody asks: the system's namespaces, made once by whichever server starts first."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from moorage.api.contracts import Identity
+from moorage.api.errors import ApiError
+from moorage.api.service import Service
+from moorage.api.writing.contracts import Planned, View, Writer
+from moorage.api.writing.namespaces import namespace_kind
+from moorage.resources.kind import Document, Kind
+from moorage.store.contracts import Origin, OutcomeUnknown, Unavailable
+
+log = logging.getLogger(__name__)
+
+NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+SERVER = Identity("system:apiserver", frozenset(("system:masters",)))
+RETRY_SECONDS = 0.5
+
+
+class Startup:
+    """Makes the bootstrap objects and fills the caches, in the background; readiness waits for it."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.waiting_for = "the bootstrap namespaces"
+        """What is not there yet; "" once all is."""
+
+    async def run(self) -> None:
+        """Return when the server is ready. Where the database is away, it tries again until it is back."""
+        while True:
+            try:
+                await self._bootstrap()
+                await self._warm()
+                self.waiting_for = ""
+                return
+            except (Unavailable, OutcomeUnknown) as error:
+                log.warning("not ready: %s: %s; trying again", self.waiting_for, error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _bootstrap(self) -> None:
+        kind = namespace_kind(self._service.registry)
+        for name in NAMESPACES:
+            await self._ensure(kind, name)
+
+    async def _ensure(self, kind: Kind, name: str) -> None:
+        async def plan(view: View) -> Planned:
+            return await self._service.planner.create(view, WRITER, kind, "", lambda: _namespace(name))
+
+        try:
+            await self._service.executor.run(plan, WRITER, Origin(SERVER.name, field_manager=WRITER.manager))
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+
+    async def _warm(self) -> None:
+        for kind in self._service.registry:
+            if "list" in kind.verbs:
+                self.waiting_for = f"the cache of {kind.plural}"
+                await self._service.store.cache(kind.storage)
+
+
+def _namespace(name: str) -> Document:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+async def _permit(_verb: str, _kind: Kind, _namespace: str, _name: str, _document: Document | None) -> None:
+    """The server's own writes are permitted."""
+
+
+WRITER = Writer(SERVER, _permit, "moorage-server")

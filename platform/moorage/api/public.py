@@ -1,0 +1,119 @@
+"""Endpoints beside the resources: version, metrics, CA, discovery, OpenAPI.
+
+``/version`` and ``/cacerts`` are open to all; everything else asks the authorizer for the path, as Kubernetes does.
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+import moorage
+from moorage.api import asgi, discovery
+from moorage.api.contracts import Attributes
+from moorage.api.encode import dumps, yaml_bytes
+from moorage.api.errors import ApiError, no_such_path
+from moorage.api.negotiate import YAML, for_discovery
+from moorage.api.router import Router, method_not_allowed
+from moorage.api.service import Service, denied
+
+MAJOR, MINOR = "1", "36"
+"""The Kubernetes version whose API is served."""
+
+
+def public_routes(service: Service, router: Router) -> APIRouter:
+    """All of them."""
+    routes = APIRouter()
+    endpoints = _Endpoints(service, router)
+    routes.add_api_route("/version", endpoints.version, methods=["GET"])
+    routes.add_api_route("/cacerts", endpoints.cacerts, methods=["GET"])
+    routes.add_api_route("/metrics", endpoints.metrics, methods=["GET"])
+    for path in ("/api", "/apis", "/api/{version}", "/apis/{group}", "/apis/{group}/{version}"):
+        routes.add_api_route(path, endpoints.discovery, methods=["GET"])
+        routes.add_api_route(path + "/", endpoints.discovery, methods=["GET"])
+    return routes
+
+
+class _Endpoints:
+    def __init__(self, service: Service, router: Router) -> None:
+        self._service = service
+        self._router = router
+
+    async def version(self) -> Response:
+        """What is served, in Kubernetes' terms, and what serves it."""
+        return _json(
+            {
+                "major": MAJOR,
+                "minor": MINOR,
+                "gitVersion": f"v{MAJOR}.{MINOR}.0+moorage{moorage.__version__}",
+                "gitCommit": "",
+                "gitTreeState": "clean",
+                "buildDate": "",
+                "goVersion": "",
+                "compiler": platform.python_implementation(),
+                "platform": f"{platform.system().lower()}/{_architecture()}",
+                **self._service.config.version,
+            }
+        )
+
+    async def cacerts(self) -> Response:
+        """The CA's certificate: clients compare its hash with the one in their token."""
+        return Response(self._service.config.ca_pem, media_type="application/x-pem-file")
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus text."""
+        await self._permit(request)
+        text = "\n".join(self._service.metrics.lines()) + "\n"
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def discovery(self, request: Request) -> Response:
+        """``/api`` and ``/apis``, whole or in parts."""
+        await self._permit(request)
+        form = for_discovery(request.headers.get("accept", ""))
+        path = request.url.path.rstrip("/")
+        document = discovery.document(
+            self._service.registry, path, aggregated=bool(form.kind), version=form.version or "v2"
+        )
+        if document is None:
+            raise no_such_path()
+        tag = discovery.etag(document)
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"etag": tag})
+        body = yaml_bytes(document) if form.media_type == YAML else dumps(document)
+        return Response(body, headers={"etag": tag, "vary": "Accept"}, media_type=form.content_type)
+
+    async def _permit(self, request: Request) -> None:
+        """Raises ApiError 401 and 403."""
+        identity = await self._router.identify(dict(request.scope["headers"]))
+        attributes = Attributes(identity, request.method.lower(), path=request.url.path)
+        decision = await self._service.config.authorizer.authorise(attributes)
+        if not decision.allowed:
+            raise denied(attributes, decision)
+
+
+def error_handlers(app: FastAPI) -> None:
+    """Refusals outside of the resource verbs are Statuses too."""
+
+    async def refused(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, ApiError)
+        return Response(asgi.error_body(error), error.code, error.headers, "application/json")
+
+    async def http(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        known = method_not_allowed() if error.status_code == 405 else no_such_path()
+        return Response(asgi.error_body(known), known.code, known.headers, "application/json")
+
+    app.add_exception_handler(ApiError, refused)
+    app.add_exception_handler(HTTPException, http)
+
+
+def _json(value: Any) -> Response:
+    return Response(dumps(value), media_type="application/json")
+
+
+def _architecture() -> str:
+    machine = platform.machine()
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)

@@ -1,0 +1,210 @@
+"""The lean route of the resource verbs: from an ASGI scope to a verb and back. Nothing of a framework runs here.
+
+authenticate > find the kind > authorise > verb; whatever is refused on the way is answered as a Status, audited and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from moorage.api import asgi
+from moorage.api.contracts import Attributes, Decision, Identity
+from moorage.api.errors import ApiError, bad_request, no_such_path, unauthorized
+from moorage.api.filtering import Filter, filter_of
+from moorage.api.options import EVERYTHING, ListOptions, flag, list_options, parse_query
+from moorage.api.paths import Path
+from moorage.api.request import Request
+from moorage.api.service import Service, denied
+from moorage.api.verbs import routes
+from moorage.resources.kind import Kind
+from moorage.store.contracts import OutcomeUnknown, Unavailable
+from moorage.store.errors import InvalidDocument
+
+log = logging.getLogger(__name__)
+
+ALLOWED = Decision(True)
+UNDECIDED = Decision(False, "not decided")
+_METHODS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_COLLECTION_VERBS = frozenset(("list", "watch", "deletecollection"))
+
+
+def method_not_allowed(allowed: str = "") -> ApiError:
+    """405 with Kubernetes' text."""
+    headers = {"Allow": allowed} if allowed else {}
+    return ApiError(405, "the server does not allow this method on the requested resource", headers=headers)
+
+
+class Router:
+    """The Kubernetes API as an ASGI application (http scopes only)."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._authenticate = service.config.authenticator.authenticate
+        self._authorise = service.config.authorizer.authorise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, path: Path) -> None:
+        """Answer one request for ``path``."""
+        started = time.perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        try:
+            identity = await self.identify(headers)
+            query = parse_query(scope["query_string"])
+            verb = verb_of(scope["method"], path, query)
+            if path.watch and path.name:
+                # The old way to watch one object.
+                query = {**query, "fieldSelector": f"metadata.name={path.name}"}
+        except ApiError as error:
+            await _refuse(send, error, ())
+            self._service.metrics.observe("", path.group, path.resource, error.code, time.perf_counter() - started)
+            return
+        kind = self._kind(path)
+        request = Request(
+            scope,
+            receive,
+            send,
+            headers,
+            query,
+            identity,
+            kind or _UNKNOWN,
+            verb,
+            path.namespace,
+            path.name,
+            path.subresource,
+        )
+        await self._answer(request, path, kind, started)
+
+    async def identify(self, headers: Mapping[bytes, bytes]) -> Identity:
+        """Who asks. Raises ApiError 401 where that is nobody."""
+        credentials = headers.get(b"authorization")
+        identity = await self._authenticate(credentials.decode("latin-1")) if credentials else None
+        if identity is None or not identity.name:
+            raise unauthorized()
+        return identity
+
+    async def _answer(self, request: Request, path: Path, kind: Kind | None, started: float) -> None:
+        attributes, decision = _attributes(request, path), UNDECIDED
+        try:
+            if kind is not None and request.verb in _COLLECTION_VERBS:
+                options = list_options(request.query, watch=request.verb == "watch") if request.query else EVERYTHING
+                only = filter_of(kind, options)
+                attributes = _attributes(request, path, only.name, only.exact_fields)
+            else:
+                options, only = EVERYTHING, None
+            decision = await self._authorise(attributes)
+            if kind is None:
+                raise no_such_path() if decision.allowed else denied(attributes, decision)
+            await self._serve(request, attributes, decision, options, only)
+            # A create that the authorizer refused without its object may have been allowed with it.
+            decision = decision if decision.allowed or request.code >= 400 else ALLOWED
+        except ApiError as error:
+            await self._fail(request, error)
+        except Unavailable as error:
+            await self._fail(
+                request, ApiError(503, f"the database cannot be reached: {error}", headers={"Retry-After": "1"})
+            )
+        except InvalidDocument as error:
+            await self._fail(request, bad_request(str(error)))
+        except OutcomeUnknown as error:
+            await self._fail(request, ApiError(504, f"it is not known whether the write took place: {error}"))
+        except TimeoutError:
+            await self._fail(request, ApiError(504, "the request did not complete within its time"))
+        except asgi.Disconnected:
+            request.code = 499
+        except Exception:
+            log.exception("%s %s failed", request.scope["method"], request.scope["path"])
+            await self._fail(
+                request, ApiError(500, f"Internal error occurred; the server's log names it by {request.id}")
+            )
+        finally:
+            self._service.metrics.observe(
+                request.verb, path.group, path.resource, request.code, time.perf_counter() - started
+            )
+            self._service.config.auditor.record(attributes, decision, {"code": request.code, "id": request.id})
+
+    async def _serve(
+        self, request: Request, attributes: Attributes, decision: Decision, options: ListOptions, only: Filter | None
+    ) -> None:
+        if not decision.allowed and (request.verb != "create" or request.subresource):
+            raise denied(attributes, decision)
+        if only is not None:
+            handler = routes.COLLECTION.get(request.verb)
+            if handler is None or request.verb not in request.kind.verbs:
+                raise method_not_allowed()
+            if request.verb == "watch":
+                await handler(self._service, request, options, only)
+                return
+            async with asyncio.timeout(self._service.config.request_seconds):
+                await handler(self._service, request, options, only)
+            return
+        refused = None if decision.allowed else decision
+        if routes.streams(request):
+            await routes.serve(self._service, request, refused)
+            return
+        async with asyncio.timeout(self._service.config.request_seconds):
+            await routes.serve(self._service, request, refused)
+
+    def _kind(self, path: Path) -> Kind | None:
+        """The kind behind a path. None also where the path's shape does not fit the kind's scope."""
+        kind = self._service.registry.by_plural(path.group, path.version, path.resource)
+        if kind is None:
+            return None
+        if path.namespaced != kind.namespaced and (path.namespaced or path.name):
+            return None
+        if path.subresource and path.subresource not in kind.subresources:
+            return None
+        return kind
+
+    async def _fail(self, request: Request, error: ApiError) -> None:
+        """Answer with a refusal, where no answer has begun."""
+        if request.code:
+            log.warning("%s %s broke off: %s", request.scope["method"], request.scope["path"], error)
+            asgi.abort(request.send)
+            return
+        request.code = error.code
+        await _refuse(request.send, error, request.answer_headers())
+
+
+async def _refuse(send: Send, error: ApiError, headers: Any) -> None:
+    await asgi.respond(send, error.code, asgi.error_body(error), asgi.JSON, [*headers, *asgi.error_headers(error)])
+
+
+def verb_of(method: str, path: Path, query: Mapping[str, str]) -> str:
+    """Kubernetes' verb. Raises ApiError 405 for a method that names none."""
+    verb = _METHODS.get(method)
+    if verb is None:
+        raise method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE")
+    if path.name:
+        return "watch" if path.watch and verb == "get" and not path.subresource else verb
+    if verb == "get":
+        return "watch" if path.watch or (query and flag(query, "watch")) else "list"
+    if verb == "delete":
+        return "deletecollection"
+    if verb != "create":
+        raise method_not_allowed("GET, HEAD, POST, DELETE")
+    return verb
+
+
+def _attributes(
+    request: Request, path: Path, selected: str = "", fields: Mapping[str, str] | None = None
+) -> Attributes:
+    return Attributes(
+        request.identity,
+        request.verb,
+        path.group,
+        path.resource,
+        path.subresource,
+        path.namespace,
+        path.name or selected,
+        "",
+        fields or {},
+    )
+
+
+_UNKNOWN: Any = None
+"""Stands for the kind of a request whose kind is not served; nothing reads it."""

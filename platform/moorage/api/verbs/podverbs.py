@@ -1,0 +1,155 @@
+"""The subresources of pods that are no plain documents: ``/binding`` and ``/log``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from moorage.api import asgi
+from moorage.api.answers import send_value
+from moorage.api.bodies import object_body
+from moorage.api.errors import ApiError, bad_request, not_found
+from moorage.api.freshness import fresh
+from moorage.api.options import flag, integer, write_options
+from moorage.api.request import Request
+from moorage.api.service import Service
+from moorage.api.tunnel import api_error
+from moorage.api.writing import binding
+from moorage.api.writing.contracts import Planned, View
+from moorage.client.tunnel import TunnelError
+from moorage.resources import timestamps
+from moorage.resources.core.pods.declaration import BINDING
+from moorage.resources.kind import Document
+
+SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+
+async def bind(service: Service, request: Request) -> None:
+    """POST of ``pods/NAME/binding``."""
+    options = write_options(request.query, "CreateOptions")
+    body = await object_body(request, BINDING, options.strictness)
+    name = request.name
+    writer = service.writer(request, options.manager, options.dry_run, options.strictness)
+
+    async def plan(view: View) -> Planned:
+        def change(old: Document) -> Document:
+            return binding.bound(request.kind, old, body(), name)
+
+        return await service.planner.update(view, writer, request.kind, request.namespace, name, change, "binding")
+
+    await service.executor.run(plan, writer, service.origin(request, writer.manager))
+    await send_value(request, SUCCESS, 201)
+
+
+async def log(service: Service, request: Request) -> None:
+    """GET of ``pods/NAME/log``: the node's stream, as it comes."""
+    cache = await fresh(service.store, request.kind.storage)
+    entry = cache.get(request.namespace, request.name)
+    if entry is None:
+        raise not_found(request.kind.group, request.kind.plural, request.name)
+    pod = entry.document()
+    asked = log_request(request, pod)
+    node = (pod.get("spec") or {}).get("nodeName")
+    if not node:
+        # As in Kubernetes: a pod without a node has an empty log.
+        await request.respond(200, b"", asgi.TEXT)
+        return
+    async with service.config.tunnels.open(node, asked) as chunks:
+        try:
+            first = await anext(aiter(chunks), None)
+        except TunnelError as error:
+            raise api_error(error.status) from error
+        await _stream(service, request, first, chunks)
+
+
+async def _stream(service: Service, request: Request, first: bytes | None, chunks: AsyncIterator[bytes]) -> None:
+    """Copy until the node ends the stream, the client goes, or the server stops."""
+    request.code = 200
+    headers = [(b"content-type", asgi.TEXT), *request.answer_headers()]
+    await request.send({"type": "http.response.start", "status": 200, "headers": headers})
+    await request.send({"type": "http.response.body", "body": first or b"", "more_body": True})
+    copier = asyncio.create_task(_copy(request, chunks), name="log: copy")
+    listener = asyncio.create_task(_client_gone(request), name="log: client's end")
+
+    def end() -> None:
+        copier.cancel()
+
+    service.streams.add(end)
+    try:
+        if first is not None and not service.stopping.is_set():
+            await asyncio.wait((copier, listener), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        service.streams.discard(end)
+        for task in (copier, listener):
+            task.cancel()
+        await asyncio.gather(copier, listener, return_exceptions=True)
+    await request.send({"type": "http.response.body", "body": b""})
+
+
+async def _copy(request: Request, chunks: AsyncIterator[bytes]) -> None:
+    try:
+        async for chunk in chunks:
+            await request.send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except TunnelError as error:
+        # The 200 is out: what went wrong can only be said in the stream, as kubelets do.
+        text = f"\nthe log ends here: {error}\n".encode()
+        await request.send({"type": "http.response.body", "body": text, "more_body": True})
+
+
+async def _client_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+
+
+def log_request(request: Request, pod: Document) -> dict[str, Any]:
+    """What to ask the node for. Raises ApiError 400 for options that make no sense (ValidatePodLogOptions)."""
+    query = request.query
+    asked: dict[str, Any] = {
+        "kind": "logs",
+        "namespace": request.namespace,
+        "pod": request.name,
+        "uid": pod["metadata"]["uid"],
+        "container": _container(query.get("container", ""), pod),
+        "follow": bool(flag(query, "follow")),
+        "previous": bool(flag(query, "previous")),
+        "timestamps": bool(flag(query, "timestamps")),
+        "tailLines": integer(query, "tailLines"),
+        "sinceSeconds": integer(query, "sinceSeconds"),
+        "sinceTime": query.get("sinceTime"),
+        "limitBytes": integer(query, "limitBytes"),
+    }
+    for name, least in (("tailLines", 0), ("sinceSeconds", 1), ("limitBytes", 1)):
+        if asked[name] is not None and asked[name] < least:
+            raise _bad_option(name, asked[name], f"must be greater than or equal to {least}")
+    if asked["sinceSeconds"] is not None and asked["sinceTime"]:
+        raise _bad_option(
+            "sinceSeconds", asked["sinceSeconds"], "at most one of `sinceTime` or `sinceSeconds` may be specified"
+        )
+    if asked["sinceTime"]:
+        try:
+            timestamps.parse(asked["sinceTime"])
+        except ValueError as error:
+            raise bad_request(f"sinceTime: {error}") from error
+    return {key: value for key, value in asked.items() if value is not None}
+
+
+def _bad_option(name: str, value: Any, text: str) -> ApiError:
+    return ApiError(422, f'PodLogOptions "" is invalid: {name}: Invalid value: {value}: {text}')
+
+
+def _container(asked: str, pod: Document) -> str:
+    spec = pod.get("spec") or {}
+    names: list[str] = [each["name"] for each in spec.get("containers") or ()]
+    init: list[str] = [each["name"] for each in spec.get("initContainers") or ()]
+    pod_name = pod["metadata"]["name"]
+    if asked:
+        if asked not in (*names, *init):
+            raise bad_request(f"container {asked} is not valid for pod {pod_name}")
+        return asked
+    if len(names) == 1:
+        return names[0]
+    choices = f"a container name must be specified for pod {pod_name}, choose one of: [{' '.join(names)}]"
+    if init:
+        choices += f" or one of the init containers: [{' '.join(init)}]"
+    raise bad_request(choices)

@@ -1,0 +1,83 @@
+"""Which function serves which verb on which subresource."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from moorage.api.contracts import Decision
+from moorage.api.errors import ApiError, no_such_path
+from moorage.api.filtering import Filter
+from moorage.api.options import ListOptions, flag
+from moorage.api.request import Request
+from moorage.api.service import Service
+from moorage.api.transactions import endpoint
+from moorage.api.verbs import deleting, podverbs, reading, scaling, watching, writing
+
+CollectionVerb = Callable[[Service, Request, ListOptions, Filter], Awaitable[None]]
+ObjectVerb = Callable[[Service, Request], Awaitable[None]]
+
+COLLECTION: dict[str, CollectionVerb] = {
+    "list": reading.list_objects,
+    "watch": watching.watch,
+    "deletecollection": deleting.delete_collection,
+}
+
+OBJECT: dict[tuple[str, str], ObjectVerb] = {
+    ("", "get"): reading.get,
+    ("", "update"): writing.update,
+    ("", "patch"): writing.patch_object,
+    ("", "delete"): deleting.delete,
+    ("status", "get"): reading.get,
+    ("status", "update"): writing.update,
+    ("status", "patch"): writing.patch_object,
+    ("scale", "get"): scaling.get,
+    ("scale", "update"): scaling.update,
+    ("scale", "patch"): scaling.patch_scale,
+    ("finalize", "update"): writing.update,
+    ("binding", "create"): podverbs.bind,
+    ("log", "get"): podverbs.log,
+}
+"""By (subresource, verb)."""
+
+OWN: dict[tuple[str, str], ObjectVerb] = {
+    ("moorage.io", "transactions"): endpoint.transaction,
+    ("moorage.io", "batches"): endpoint.batch,
+}
+"""Kinds that are carried out instead of kept, by (group, plural)."""
+
+
+async def serve(service: Service, request: Request, refused: Decision | None) -> None:
+    """Serve a request for one object, or a create. Raises ApiError 404 and 405 for what is not served."""
+    kind = request.kind
+    own = OWN.get((kind.group, kind.plural))
+    if own is not None and request.verb == "create" and not request.name:
+        if refused is not None:
+            raise ApiError(403, refused.reason)
+        await own(service, request)
+        return
+    if request.verb == "create" and not request.subresource:
+        if request.name or "create" not in kind.verbs:
+            raise not_allowed()
+        if kind.namespaced and not request.namespace:
+            raise not_allowed()
+        await writing.create(service, request, refused)
+        return
+    handler = OBJECT.get((request.subresource, request.verb))
+    if handler is None:
+        raise not_allowed()
+    verbs = kind.subresources[request.subresource].verbs if request.subresource else kind.verbs
+    if request.verb not in verbs:
+        raise not_allowed()
+    if not request.name:
+        raise no_such_path()
+    await handler(service, request)
+
+
+def streams(request: Request) -> bool:
+    """Whether the request may take as long as it likes."""
+    return request.subresource == "log" and bool(flag(request.query, "follow"))
+
+
+def not_allowed() -> ApiError:
+    """405 with Kubernetes' text."""
+    return ApiError(405, "the server does not allow this method on the requested resource")

@@ -1,0 +1,237 @@
+"""From what is asked to what is to be written: one object, against a view of the others. No lock is held, nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from moorage.api import apply as managers
+from moorage.api import conversion
+from moorage.api.contracts import Admission, AdmissionRequest, Charger
+from moorage.api.errors import ApiError, already_exists, conflict, forbidden, invalid, not_found
+from moorage.api.writing import namespaces, strategy
+from moorage.api.writing.admission import Chain
+from moorage.api.writing.contracts import Action, Planned, View, Writer, key_of
+from moorage.resources.kind import Document, FieldError, Kind
+from moorage.resources.registry import Registry
+from moorage.store.contracts import Entry, Op, Write
+
+Source = Callable[[], Document]
+"""Gives the decoded body, a fresh one each time."""
+Change = Callable[[Document], Document]
+"""Makes the wanted object of the stored one, which it may change."""
+
+
+class Planner:
+    """Plans creates and updates. Deletions are ``moorage.api.writing.deletion``'s."""
+
+    def __init__(self, registry: Registry, admissions: Sequence[Admission], charger: Charger) -> None:
+        self.registry = registry
+        self.chain = Chain(admissions)
+        self.charger = charger
+        self._namespaces = namespaces.namespace_kind(registry)
+
+    async def create(
+        self, view: View, writer: Writer, kind: Kind, namespace: str, source: Source, *, applies: bool = False
+    ) -> Planned:
+        """A new object. Raises ApiError 400, 403, 404, 409, 422."""
+        document = source()
+        strategy.place(kind, document, namespace)
+        given = document["metadata"].get("name", "")
+        if kind.namespaced:
+            await namespaces.require_active(view, self._namespaces, kind, namespace, given)
+        if given and await view.get(kind, namespace, given) is not None:
+            raise already_exists(kind.group, kind.plural, given)
+        return await self._create(writer, kind, namespace, document, applies)
+
+    async def create_or_update(
+        self, view: View, writer: Writer, kind: Kind, namespace: str, name: str, source: Source
+    ) -> Planned:
+        """PUT: replaces the object, or makes it where the kind allows that."""
+        if kind.allow_create_on_update and await view.get(kind, namespace, name) is None:
+            await writer.permit("create", kind, namespace, name, None)
+
+            def named() -> Document:
+                document = source()
+                strategy.metadata_of(document).setdefault("name", name)
+                return document
+
+            return await self.create(view, writer, kind, namespace, named)
+        return await self.update(view, writer, kind, namespace, name, lambda _old: source())
+
+    async def update(
+        self,
+        view: View,
+        writer: Writer,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        change: Change,
+        subresource: str = "",
+        *,
+        applies: bool = False,
+    ) -> Planned:
+        """A changed object. ``applies``: ``change`` keeps managedFields itself. Raises ApiError 400, 403, 404, 409, 422."""
+        current = await view.get(kind, namespace, name)
+        if current is None:
+            raise not_found(kind.group, kind.plural, name)
+        new = change(conversion.served_document(kind, current))
+        strategy.place(kind, new, namespace)
+        strategy.metadata_of(new).setdefault("name", name)
+        strategy.check_resource_version(kind, new, name, current.revision)
+        return await self._update(writer, kind, name, new, current, subresource, applies)
+
+    async def apply(
+        self,
+        view: View,
+        writer: Writer,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        source: Source,
+        *,
+        force: bool,
+        subresource: str = "",
+    ) -> Planned:
+        """Server-side apply; creates what is missing. Raises ApiError 409 where other managers own a field."""
+
+        def change(old: Document) -> Document:
+            config = source()
+            version = strategy.metadata_of(config).get("resourceVersion")
+            if version and version != old["metadata"]["resourceVersion"]:
+                raise conflict(kind.group, kind.plural, name)
+            return self._applied(writer, kind, old, config, force, subresource)
+
+        if await view.get(kind, namespace, name) is not None:
+            return await self.update(view, writer, kind, namespace, name, change, subresource, applies=True)
+        if subresource:
+            raise not_found(kind.group, kind.plural, name)
+        await writer.permit("create", kind, namespace, name, None)
+
+        def fresh() -> Document:
+            config = source()
+            metadata = strategy.metadata_of(config)
+            if metadata.get("resourceVersion") or metadata.get("uid"):
+                raise conflict(kind.group, kind.plural, name, "the object has been deleted")
+            if metadata.setdefault("name", name) != name:
+                raise strategy.name_mismatch(metadata["name"], name)
+            return self._applied(writer, kind, None, config, force, "")
+
+        return await self.create(view, writer, kind, namespace, fresh, applies=True)
+
+    def _applied(
+        self, writer: Writer, kind: Kind, live: Document | None, config: Document, force: bool, subresource: str
+    ) -> Document:
+        return managers.apply(
+            kind, live, config, writer.manager, force=force, now=strategy.now(), subresource=subresource
+        )
+
+    async def _create(self, writer: Writer, kind: Kind, namespace: str, document: Document, applies: bool) -> Planned:
+        kind.default(document)
+        given = document["metadata"].get("name", "")
+        request = AdmissionRequest(
+            writer.identity, "CREATE", kind, "", namespace, given, document, None, writer.dry_run
+        )
+        await self.chain.mutate(request)
+        uid = strategy.before_create(kind, document)
+        if namespaces.is_namespace(kind):
+            namespaces.prepare(document)
+        name: str = document["metadata"]["name"]
+        if not applies:
+            managers.record(kind, document, None, writer.manager, "", strategy.now())
+        self._check(kind, name, kind.validate(document), await self.chain.validate(request))
+        encoded = conversion.stored(kind, document)
+        write = Write(
+            Op.CREATE,
+            key_of(kind, namespace, name),
+            uid,
+            encoded,
+            storage_version=conversion.storage_version(kind),
+            sealed=kind.sealed,
+            charge=self.charger.charge(kind, document),
+            expires_in=kind.ttl,
+        )
+        return Planned(kind, "created", write.key, uid, write, encoded, None)
+
+    async def _update(
+        self, writer: Writer, kind: Kind, name: str, new: Document, current: Entry, subresource: str, applies: bool
+    ) -> Planned:
+        old = conversion.served_document(kind, current)
+        request = AdmissionRequest(
+            writer.identity, "UPDATE", kind, subresource, current.key.namespace, name, new, old, writer.dry_run
+        )
+        kind.default(new)
+        await self.chain.mutate(request)
+        new = self._prepared(kind, new, old, name, subresource)
+        if applies:
+            managers.keep_times(new, old)
+        else:
+            managers.record(kind, new, old, writer.manager, subresource, strategy.now())
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+        if new == old:
+            return Planned(kind, "unchanged", current.key, current.uid, None, None, current)
+        if subresource == "status":
+            errors = kind.validate_status_update(new, old)
+        else:
+            errors = [*kind.validate(new), *kind.validate_update(new, old)] if subresource != "binding" else []
+        self._check(kind, name, errors, await self.chain.validate(request))
+        return self.replaced(kind, new, current, ends=_ends(kind, new))
+
+    def _prepared(self, kind: Kind, new: Document, old: Document, name: str, subresource: str) -> Document:
+        if subresource == "status":
+            return strategy.before_status_update(kind, new, old, name)
+        if subresource == "binding":
+            return new
+        if subresource == "finalize":
+            strategy.same_object(kind, new, old, name)
+            return {**old, "spec": new.get("spec") or {}}
+        strategy.before_update(kind, new, old, name)
+        if namespaces.is_namespace(kind):
+            # Only /finalize takes the namespace's own finalizers away.
+            new["spec"] = {**(new.get("spec") or {}), "finalizers": (old.get("spec") or {}).get("finalizers", [])}
+        return new
+
+    def replaced(
+        self, kind: Kind, new: Document, current: Entry, *, ends: bool, action: Action = "configured"
+    ) -> Planned:
+        """A plan that stores ``new`` in place of ``current``, or removes it with ``new`` as its last state."""
+        encoded = conversion.stored(kind, new)
+        write = Write(
+            Op.DELETE if ends else Op.UPDATE,
+            current.key,
+            current.uid,
+            encoded,
+            storage_version=conversion.storage_version(kind),
+            expect_revision=current.revision,
+            expect_uid=current.uid,
+            sealed=kind.sealed,
+            charge={} if ends else self.charger.charge(kind, new),
+            expires_in=kind.ttl,
+        )
+        return Planned(kind, action, current.key, current.uid, write, encoded, current, gone=ends)
+
+    def _check(self, kind: Kind, name: str, errors: Sequence[FieldError], refusals: Sequence[FieldError]) -> None:
+        if errors:
+            raise invalid(kind.group, kind.kind, name, errors)
+        if refusals:
+            raise refused(kind, name, refusals)
+
+
+def refused(kind: Kind, name: str, refusals: Sequence[FieldError]) -> ApiError:
+    """403: a policy forbids the write."""
+    text = "; ".join(error.message if not error.path else str(error) for error in refusals)
+    error = forbidden(kind.group, kind.plural, name, text)
+    error.details["causes"] = [
+        {"reason": each.reason, "message": each.message, "field": each.path} for each in refusals
+    ]
+    return error
+
+
+def _ends(kind: Kind, new: dict[str, Any]) -> bool:
+    """Whether this update took away the last thing that kept a deleted object (registry.ShouldDeleteDuringUpdate)."""
+    metadata = new["metadata"]
+    if "deletionTimestamp" not in metadata or metadata.get("finalizers"):
+        return False
+    if metadata.get("deletionGracePeriodSeconds", 0) != 0:
+        return False
+    return not (namespaces.is_namespace(kind) and namespaces.held(new))
