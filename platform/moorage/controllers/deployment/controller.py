@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from moorage.client import operations
 from moorage.client.errors import AlreadyExists, ApiError, Conflict, NotFound
 from moorage.client.events import EventRecorder
+from moorage.client.lean import lean_pod
 from moorage.client.objects import Document, ObjectKey, controller_of, is_deleting, key_of, uid_of
 from moorage.client.operations import Operation
 from moorage.client.reconcile import DONE, After, Outcome, Permanent, Runner, Temporary
@@ -34,7 +35,7 @@ class DeploymentController:
         self._clock = context.clock
         self._deployments = context.informers.get(DEPLOYMENTS)
         self._sets = context.informers.get(REPLICA_SETS)
-        self._pods = context.informers.get(PODS)
+        self._pods = context.informers.get(PODS, transform=lean_pod)
         self._events = EventRecorder(context.client, "deployment-controller", clock=context.clock)
         self._runner: Runner[ObjectKey] = Runner("deployment", self.reconcile, workers=context.options.workers)
         index_owners(self._sets)

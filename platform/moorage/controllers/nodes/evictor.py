@@ -7,6 +7,7 @@ import asyncio
 from moorage.client import operations
 from moorage.client.errors import NotFound
 from moorage.client.events import EventRecorder
+from moorage.client.lean import lean_pod
 from moorage.client.objects import Document, ObjectKey, is_deleting, key_of, timestamp, uid_of, with_condition
 from moorage.client.reconcile import DONE, After, Outcome, Runner, Temporary
 from moorage.client.resource import NODES, PODS
@@ -23,7 +24,7 @@ class TaintEvictionController:
         self._clock = context.clock
         self._cap = context.options.pod_eviction
         self._nodes = context.informers.get(NODES)
-        self._pods = context.informers.get(PODS)
+        self._pods = context.informers.get(PODS, transform=lean_pod)
         self._events = EventRecorder(context.client, "taint-eviction-controller", clock=context.clock)
         self._runner: Runner[ObjectKey] = Runner("taint-eviction", self.reconcile, workers=context.options.workers)
         index_nodes(self._pods)

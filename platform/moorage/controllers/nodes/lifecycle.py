@@ -12,6 +12,7 @@ import logging
 from moorage.client import operations
 from moorage.client.errors import ClientError, NotFound
 from moorage.client.events import EventRecorder
+from moorage.client.lean import lean_pod
 from moorage.client.objects import Document, condition, key_of, timestamp, uid_of, with_condition
 from moorage.client.operations import Operation
 from moorage.client.resource import LEASES, NODES, PODS
@@ -33,7 +34,7 @@ class NodeLifecycleController:
         self._clock = context.clock
         self._options = context.options
         self._nodes = context.informers.get(NODES)
-        self._pods = context.informers.get(PODS)
+        self._pods = context.informers.get(PODS, transform=lean_pod)
         self._leases = context.informers.get(LEASES, LEASE_NAMESPACE)
         self._events = EventRecorder(context.client, "node-controller", clock=context.clock)
         self._seen: dict[str, Seen] = {}

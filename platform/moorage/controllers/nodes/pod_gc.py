@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from moorage.client import operations
 from moorage.client.errors import ClientError, NotFound
+from moorage.client.lean import lean_pod
 from moorage.client.objects import Document, is_deleting, key_of, timestamp, uid_of, with_condition
 from moorage.client.operations import Operation
 from moorage.client.resource import NODES, PODS
@@ -30,7 +31,7 @@ class PodGarbageCollector:
         self._clock = context.clock
         self._options = context.options
         self._nodes = context.informers.get(NODES)
-        self._pods = context.informers.get(PODS)
+        self._pods = context.informers.get(PODS, transform=lean_pod)
         self._missing: dict[str, float] = {}
 
     async def run(self) -> None:

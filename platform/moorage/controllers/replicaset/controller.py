@@ -13,6 +13,7 @@ from moorage.client import operations
 from moorage.client.errors import ApiError, Forbidden, NotFound
 from moorage.client.events import EventRecorder
 from moorage.client.expectations import Expectations
+from moorage.client.lean import lean_pod
 from moorage.client.objects import Document, ObjectKey, controller_of, is_deleting, key_of, uid_of
 from moorage.client.operations import Result
 from moorage.client.reconcile import DONE, After, Outcome, Runner, Temporary
@@ -34,7 +35,7 @@ class ReplicaSetController:
         self._client = context.client
         self._clock = context.clock
         self._sets = context.informers.get(REPLICA_SETS)
-        self._pods = context.informers.get(PODS)
+        self._pods = context.informers.get(PODS, transform=lean_pod)
         self._events = EventRecorder(context.client, "replicaset-controller", clock=context.clock)
         self._expected = Expectations()
         self._runner: Runner[ObjectKey] = Runner("replicaset", self.reconcile, workers=context.options.workers)
