@@ -3,3 +3,18 @@
 Lives here: pod workers, the engine contract with its Docker and fake implementations, volumes, probes, status, logs tunnel.
 Dials the API server; nothing dials it.
 """
+
+from moorage_agent.options import AgentOptions
+
+__all__ = ["AgentOptions", "run"]
+
+
+async def run(options: AgentOptions) -> None:
+    """Run a node's agent until cancelled. Its pods go on when it ends, and the next run finds them again.
+
+    Raises ``moorage_agent.identity.IdentityError``, ``moorage.client.join.JoinTokenError``, ValueError and OSError where it
+    cannot start; everything after that is tried again.
+    """
+    from moorage_agent.agent import Agent  # importing the options costs nothing more
+
+    await Agent(options).run()

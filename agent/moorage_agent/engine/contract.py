@@ -6,7 +6,7 @@ Times are seconds since the epoch (0.0: never), sizes bytes, CPU time microsecon
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -215,8 +215,12 @@ class Credentials(NamedTuple):
 class Engine(Protocol):
     """A container engine. Safe for any number of tasks of one event loop; a hanging call holds up no other."""
 
+    async def ping(self) -> None:
+        """Returns where the engine answers."""
+        ...
+
     async def info(self) -> EngineInfo:
-        """Also the test of whether the engine answers."""
+        """What the engine is."""
         ...
 
     async def image(self, reference: str) -> Image | None:
@@ -267,7 +271,7 @@ class Engine(Protocol):
         """Run a command in a container. Raises TimeoutError, NoSuchContainer, EngineError where it cannot be run."""
         ...
 
-    def logs(self, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+    def logs(self, container: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         """Output of both streams in order, in chunks that may end within a line. Raises NoSuchContainer."""
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -44,9 +44,13 @@ class DockerEngine:
     def __init__(self, address: str = "unix:///var/run/docker.sock") -> None:
         self._http = Transport(address)
 
+    async def ping(self) -> None:
+        """``GET /_ping``, with a short deadline: a hanging engine is a dead one."""
+        await self._http.json("GET", "/_ping", timeout=10.0)
+
     async def info(self) -> EngineInfo:
-        """``GET /info``, with a short deadline: it is the health check."""
-        document = await self._http.json("GET", "/info", timeout=15.0)
+        """``GET /info``."""
+        document = await self._http.json("GET", "/info")
         return EngineInfo(
             name="docker",
             version=document["ServerVersion"],
@@ -184,7 +188,7 @@ class DockerEngine:
         state = await self._http.json("GET", f"/exec/{identity}/json")
         return ExecResult(int(state["ExitCode"] or 0), output)
 
-    async def logs(self, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+    async def logs(self, container: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         """``GET /containers/ID/logs`` on a connection of its own."""
         params = {"stdout": "1", "stderr": "1", "follow": str(int(options.follow))}
         params["timestamps"] = str(int(options.timestamps))

@@ -50,8 +50,10 @@ class Pods:
         self.connected = asyncio.Event()
         """Set while the engine's events are followed."""
 
-    def worker(self, namespace: str, name: str) -> PodWorker | None:
-        """The worker of a pod by name; of several (one is ending) the one that the API has."""
+    def find(self, namespace: str, name: str, uid: str = "") -> PodWorker | None:
+        """The worker of a pod. Without ``uid``, of several of one name (one is ending) the one that the API has."""
+        if uid:
+            return self._workers.get(uid)
         found = [
             one
             for one in self._workers.values()

@@ -1,0 +1,203 @@
+"""Puts a node's parts together and runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from moorage import __version__
+from moorage.client import join
+from moorage.client.api import ApiClient
+from moorage.client.dial import serve_tunnel, tunnel_path
+from moorage.client.events import EventRecorder
+from moorage.client.informer import Informer
+from moorage.client.resource import PODS
+from moorage_agent import identity
+from moorage_agent.engine import pause
+from moorage_agent.engine.contract import Engine, EngineError, EngineInfo
+from moorage_agent.engine.docker import DockerEngine
+from moorage_agent.images.puller import Images
+from moorage_agent.logs import Logs
+from moorage_agent.node import document, machine
+from moorage_agent.node.registration import Registration
+from moorage_agent.objects import Objects
+from moorage_agent.options import AgentOptions
+from moorage_agent.pods.fields import Facts
+from moorage_agent.pods.manager import Pods
+from moorage_agent.pods.node import Node
+from moorage_agent.pods.quantities import amount
+from moorage_agent.pods.spec import Identity
+from moorage_agent.pods.status_writer import StatusWriter
+from moorage_agent.probes.checks import Checks
+from moorage_agent.volumes.store import VolumeStore
+
+log = logging.getLogger(__name__)
+
+PODS_MOST = "110"
+JOIN_FIRST, JOIN_LAST = 0.5, 15.0
+
+
+class Agent:
+    """One node. ``run`` works until cancelled; its pods go on."""
+
+    def __init__(self, options: AgentOptions, engine: Engine | None = None) -> None:
+        self._options = options
+        self.engine: Engine = engine or DockerEngine(options.docker)
+        self.pods: Pods | None = None
+        self._sandbox_ready = False
+
+    async def run(self) -> None:
+        """Join the cluster, recover, and look after the node's pods. Raises IdentityError, JoinTokenError, OSError."""
+        options = self._options
+        if os.geteuid() != 0:
+            log.warning("the agent does not run as root: pods with secret or memory volumes or subPaths will not start")
+        ca_pem = await self._ca()
+        data = options.data_dir.resolve()
+        owner, node_uid = identity.remember(data, options.node, options.cluster_uid or identity.cluster_uid(ca_pem))
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(contextlib.closing(identity.lock(owner)))
+            stack.push_async_callback(self.engine.close)
+            client = await stack.enter_async_context(
+                ApiClient(
+                    options.server,
+                    token=options.token,
+                    token_file=options.token_file,
+                    ca_pem=ca_pem,
+                    user_agent=f"moorage-agent/{__version__}",
+                )
+            )
+            await self._serve(client, Identity(owner, node_uid), data, stack)
+
+    async def _ca(self) -> str:
+        """The CA to trust: given, or fetched and proven by the join token; a server that is not up yet is waited for."""
+        options = self._options
+        if options.ca_pem:
+            return options.ca_pem
+        if options.ca_file is not None:
+            return options.ca_file.read_text(encoding="ascii")
+        text = options.token or (options.token_file.read_text(encoding="ascii") if options.token_file else "")
+        delay = JOIN_FIRST
+        while True:
+            try:
+                return await join.bootstrap_ca(options.server, text)
+            except (OSError, TimeoutError) as error:
+                log.warning("%s does not answer: %s; again in %.1f s", options.server, error, delay)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, JOIN_LAST)
+
+    async def _serve(self, client: ApiClient, who: Identity, data: Path, stack: contextlib.AsyncExitStack) -> None:
+        options, engine = self._options, self.engine
+        about = self._describe(who.node_uid, data)
+        recorder = EventRecorder(client, "kubelet", host=options.node)
+        status = StatusWriter(client)
+        checks = Checks(engine)
+        stack.push_async_callback(checks.close)
+        node = Node(
+            identity=who,
+            engine=engine,
+            images=Images(engine),
+            objects=Objects(client),
+            volumes=VolumeStore(data),
+            checks=checks,
+            client=client,
+            recorder=recorder,
+            status=status,
+            facts=_facts(about),
+            sandbox_image=pause.reference(),
+        )
+        stack.callback(node.files.shutdown, wait=False, cancel_futures=True)
+        registration = Registration(
+            client,
+            about,
+            self._check_engine,
+            lambda: machine.pressure(data),
+            lease_interval=options.lease_interval,
+            lease_duration=options.lease_duration,
+            status_interval=options.status_interval,
+            health_interval=options.health_interval,
+        )
+        informer = Informer(client, PODS, fields={"spec.nodeName": options.node})
+        self.pods = pods = Pods(node, informer, orphan_grace=options.orphan_grace)
+        logs = Logs(engine, pods.find)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(registration.run_status(), name="node status")
+            group.create_task(registration.run_lease(), name="node lease")
+            group.create_task(informer.run(), name="pod informer")
+            group.create_task(recorder.run(), name="events")
+            group.create_task(status.run(), name="pod status")
+            group.create_task(pods.run(), name="pods")
+            group.create_task(_serve_tunnel(client, options.node, logs), name="tunnel")
+            group.create_task(self._announce(registration, pods), name="ready")
+
+    async def _check_engine(self) -> document.Engine:
+        """Whether the engine answers and can run sandboxes."""
+        try:
+            await self.engine.ping()
+            if not self._sandbox_ready:
+                await self._prepare_engine()
+            return document.Engine(True)
+        except EngineError as error:
+            return document.Engine(False, str(error))
+
+    async def _prepare_engine(self) -> None:
+        """Have the sandbox image, and say what an administrator should know of this engine."""
+        name = pause.reference()
+        if await self.engine.image(name) is None:
+            await self.engine.import_image(name, pause.archive(), ["/pause"])
+        info: EngineInfo = await self.engine.info()
+        if not info.live_restore:
+            log.warning(
+                "the engine runs without live-restore: when it restarts, every pod is restarted; "
+                'set "live-restore": true in /etc/docker/daemon.json'
+            )
+        self._sandbox_ready = True
+
+    def _describe(self, node_uid: str, data: Path) -> document.Description:
+        options = self._options
+        capacity = {
+            "cpu": str(os.cpu_count() or 1),
+            "memory": f"{machine.memory()['MemTotal'] // 1024}Ki",
+            "ephemeral-storage": f"{machine.storage(data) // 1024}Ki",
+            "pods": PODS_MOST,
+            **options.capacity,
+        }
+        info: dict[str, Any] = {
+            "machineID": machine.machine_id(),
+            "systemUUID": node_uid,
+            "bootID": machine.boot_id(),
+            "kernelVersion": platform.release(),
+            "osImage": machine.os_image(),
+            "containerRuntimeVersion": f"docker://{options.docker.rpartition('/')[2]}",
+            "kubeletVersion": f"v1.36.0+moorage.{__version__}",
+            "kubeProxyVersion": "",
+            "operatingSystem": "linux",
+            "architecture": machine.architecture(),
+        }
+        address = options.address or machine.address()
+        return document.Description(options.node, options.labels, machine.architecture(), address, capacity, info)
+
+    async def _announce(self, registration: Registration, pods: Pods) -> None:
+        await registration.registered.wait()
+        await pods.connected.wait()
+        log.info("node %s is ready", self._options.node)
+        if self._options.on_ready is not None:
+            self._options.on_ready()
+
+
+async def _serve_tunnel(client: ApiClient, node: str, logs: Logs) -> None:
+    await serve_tunnel(lambda: client.websocket(tunnel_path(node)), logs.serve)
+
+
+def _facts(about: document.Description) -> Facts:
+    return Facts(
+        node=about.name,
+        host_ip=about.address,
+        cpu=amount(about.capacity["cpu"]),
+        memory=int(amount(about.capacity["memory"])),
+        storage=int(amount(about.capacity["ephemeral-storage"])),
+    )

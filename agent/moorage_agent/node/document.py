@@ -1,0 +1,104 @@
+"""The Node as the API shows it. Pure. Source: API reference, Node; well-known labels; the kubelet's condition reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from moorage.client.objects import timestamp
+from moorage_agent.node.machine import Pressure
+
+Document = dict[str, Any]
+
+OWN_LABELS = ("kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch")
+
+
+class Description(NamedTuple):
+    """What does not change while the agent runs."""
+
+    name: str
+    labels: Mapping[str, str]
+    architecture: str
+    address: str
+    capacity: Mapping[str, str]
+    info: Mapping[str, Any]
+
+
+class Engine(NamedTuple):
+    """Whether the container engine answers, and if not, why."""
+
+    ready: bool
+    problem: str = ""
+
+
+def labels(about: Description) -> dict[str, str]:
+    """The node's labels: the well-known ones and those asked for."""
+    known = dict(zip(OWN_LABELS, (about.name, "linux", about.architecture), strict=True))
+    beta = {"beta.kubernetes.io/os": "linux", "beta.kubernetes.io/arch": about.architecture}
+    return {**beta, **known, **about.labels}
+
+
+def status(about: Description, old: Mapping[str, Any], engine: Engine, pressure: Pressure, now: float) -> Document:
+    """The status that the agent answers for."""
+    return {
+        "capacity": dict(about.capacity),
+        "allocatable": dict(about.capacity),
+        "addresses": [{"type": "InternalIP", "address": about.address}, {"type": "Hostname", "address": about.name}],
+        "nodeInfo": dict(about.info),
+        "conditions": conditions(old, engine, pressure, now),
+    }
+
+
+def conditions(old: Mapping[str, Any], engine: Engine, pressure: Pressure, now: float) -> list[Document]:
+    """Ready and the three pressures. The time of a condition that has not changed is kept."""
+    known = {one["type"]: one for one in old.get("conditions") or ()}
+    not_ready = f"container runtime is down: {engine.problem}"
+    wanted = [
+        _pressure("MemoryPressure", pressure.memory, "Memory", "memory available"),
+        _pressure("DiskPressure", pressure.disk, "Disk", "disk space"),
+        _pressure("PIDPressure", pressure.pids, "PID", "PID available"),
+        ("Ready", "True", "KubeletReady", "the node's agent is posting ready status")
+        if engine.ready
+        else ("Ready", "False", "KubeletNotReady", not_ready),
+    ]
+    result = []
+    for kind, value, reason, message in wanted:
+        before = known.get(kind) or {}
+        since = before.get("lastTransitionTime") if before.get("status") == value else None
+        result.append(
+            {
+                "type": kind,
+                "status": value,
+                "lastHeartbeatTime": timestamp(now),
+                "lastTransitionTime": since or timestamp(now),
+                "reason": reason,
+                "message": message,
+            }
+        )
+    return result
+
+
+def differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether anything but heartbeats has changed."""
+    return _without_heartbeats(old) != _without_heartbeats(new)
+
+
+def _without_heartbeats(status: Mapping[str, Any]) -> Document:
+    conditions = [
+        {key: value for key, value in one.items() if key != "lastHeartbeatTime"} for one in status["conditions"]
+    ]
+    return {**status, "conditions": conditions}
+
+
+def _pressure(kind: str, holds: bool, word: str, what: str) -> tuple[str, str, str, str]:
+    if holds:
+        problem = "Insufficient" if word != "Disk" else ""
+        return (
+            kind,
+            "True",
+            f"KubeletHas{problem or 'Disk'}{word if problem else 'Pressure'}",
+            f"node has insufficient {what}",
+        )
+    if word == "Disk":
+        return kind, "False", "KubeletHasNoDiskPressure", "node has no disk pressure"
+    return kind, "False", f"KubeletHasSufficient{word}", f"node has sufficient {what}"

@@ -1,0 +1,137 @@
+"""Keeps the Node, its status and its Lease in the API: made at the start, again where somebody deleted them, for as long as
+the agent runs. An API that does not answer is tried again; nothing here holds up pods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from moorage.client.api import ApiClient
+from moorage.client.errors import AlreadyExists, ClientError, NotFound
+from moorage.client.objects import micro_timestamp
+from moorage.client.resource import LEASES, NODES
+from moorage_agent.node import document
+from moorage_agent.node.machine import Pressure
+
+log = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+LEASE_NAMESPACE = "kube-node-lease"
+RETRY = 2.0
+
+
+class Registration:
+    """One node's presence. ``check_engine`` says how the engine is, ``check_machine`` how the machine is."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        about: document.Description,
+        check_engine: Callable[[], Awaitable[document.Engine]],
+        check_machine: Callable[[], Pressure],
+        *,
+        lease_interval: float = 10.0,
+        lease_duration: int = 40,
+        status_interval: float = 300.0,
+        health_interval: float = 10.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._about = about
+        self._check_engine = check_engine
+        self._check_machine = check_machine
+        self._lease_interval = lease_interval
+        self._lease_duration = lease_duration
+        self._status_interval = status_interval
+        self._health_interval = health_interval
+        self._clock = clock
+        self._written: Document | None = None
+        self._written_at = 0.0
+        self._uid = ""
+        self._check_now = asyncio.Event()
+        self.engine = document.Engine(False, "not asked yet")
+        self.registered = asyncio.Event()
+        """Set once the API has the Node with a status of ours."""
+
+    def check_soon(self) -> None:
+        """Something suggests that the engine's state has changed."""
+        self._check_now.set()
+
+    async def run_status(self) -> None:
+        """Register, then write the status when it changes and now and then. Until cancelled."""
+        while True:
+            self.engine = await self._check_engine()
+            try:
+                await self._write()
+                self.registered.set()
+                pause = self._health_interval
+            except ClientError as error:
+                log.warning("node %s: %s; again in %.0f s", self._about.name, error, RETRY)
+                pause = RETRY
+            try:
+                await asyncio.wait_for(self._check_now.wait(), pause)
+            except TimeoutError:
+                continue
+            self._check_now.clear()
+
+    async def run_lease(self) -> None:
+        """Renew the Lease until cancelled. It says that the agent lives and reaches the API; not that the engine is well."""
+        await self.registered.wait()
+        while True:
+            begun = time.monotonic()
+            try:
+                await self._renew()
+                pause = self._lease_interval
+            except ClientError as error:
+                log.warning("lease of node %s: %s", self._about.name, error)
+                pause = min(RETRY, self._lease_interval)
+            await asyncio.sleep(max(0.0, pause - (time.monotonic() - begun)))
+
+    async def _write(self) -> None:
+        if self._written is None:
+            await self._register()
+        now = self._clock()
+        old = self._written or {}
+        new = document.status(self._about, old, self.engine, self._check_machine(), now)
+        if old and not document.differs(old, new) and now - self._written_at < self._status_interval:
+            return
+        try:
+            await self._client.patch(NODES, self._about.name, {"status": new}, kind="strategic", subresource="status")
+        except NotFound:
+            self._written = None  # somebody deleted the Node while its agent lives: it comes back
+            raise
+        self._written, self._written_at = new, now
+
+    async def _register(self) -> None:
+        """Make the Node, or bring its labels up to date; taints and what others wrote stay."""
+        about = self._about
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": about.name, "labels": document.labels(about)}}
+        try:
+            found = await self._client.create(NODES, node)
+            log.info("node %s is registered", about.name)
+        except AlreadyExists:
+            change = {"metadata": {"labels": document.labels(about)}}
+            found = await self._client.patch(NODES, about.name, change)
+        self._uid = str(found["metadata"]["uid"])
+        status: Mapping[str, Any] = found.get("status") or {}
+        self._written = {"conditions": status.get("conditions") or []}
+        self._written_at = 0.0
+
+    async def _renew(self) -> None:
+        name = self._about.name
+        spec = {
+            "holderIdentity": name,
+            "leaseDurationSeconds": self._lease_duration,
+            "renewTime": micro_timestamp(self._clock()),
+        }
+        try:
+            await self._client.patch(LEASES, name, {"spec": spec}, LEASE_NAMESPACE)
+        except NotFound:
+            owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": self._uid}
+            metadata = {"name": name, "namespace": LEASE_NAMESPACE, "ownerReferences": [owner]}
+            lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+            await self._client.create(LEASES, lease)
