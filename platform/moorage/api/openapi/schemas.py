@@ -30,10 +30,10 @@ class Definitions:
         self._all: Mapping[str, Any] = described()
         self._by_kind: dict[tuple[str, str, str], str] = {}
         for name, schema in self._all.items():
-            kinds = schema.get("x-kubernetes-group-version-kind") or ()
-            if len(kinds) == 1:
-                gvk = kinds[0]
-                self._by_kind[gvk["group"], gvk["version"], gvk["kind"]] = name
+            kinds: list[Mapping[str, str]] = schema.get("x-kubernetes-group-version-kind", [])
+            if len(kinds) == 1:  # options and Status are in every group
+                only = kinds[0]
+                self._by_kind[only["group"], only["version"], only["kind"]] = name
 
     def has(self, name: str) -> bool:
         """Whether there is a definition called ``name``."""

@@ -1,0 +1,1 @@
+"""Patches, each against its specification and Kubernetes' behaviour."""
