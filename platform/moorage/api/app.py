@@ -40,7 +40,7 @@ class MoorageApp(FastAPI):
             redirect_slashes=False,
         )
         self._router = Router(service)
-        self._mounts = tuple((f"{mount.prefix.rstrip('/')}/", mount.app) for mount in service.config.mounts)
+        self._mounts = tuple((mount.prefix.rstrip("/"), mount.app) for mount in service.config.mounts)
         self.include_router(health_routes(service, self.startup))
         self.include_router(public_routes(service, self._router))
         error_handlers(self)
@@ -62,13 +62,13 @@ class MoorageApp(FastAPI):
             await self._websocket(scope, receive, send)
             return
         for prefix, app in self._mounts:
-            if scope.get("path", "").startswith(prefix):
+            if _below(prefix, scope.get("path", "")):
                 await app(scope, receive, send)
                 return
         await super().__call__(scope, receive, send)
 
     def _mounted(self, path: str) -> bool:
-        return any(path.startswith(prefix) for prefix, _ in self._mounts)
+        return any(_below(prefix, path) for prefix, _ in self._mounts)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The nodes' tunnels and the other servers' way to them; both check who comes by themselves."""
@@ -106,6 +106,11 @@ class MoorageApp(FastAPI):
         except Exception:
             log.exception("the server cannot become ready")
             raise
+
+
+def _below(prefix: str, path: str) -> bool:
+    """Whether a mount answers for ``path``."""
+    return path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/")
 
 
 def build_app(config: ApiConfig) -> MoorageApp:

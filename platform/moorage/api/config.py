@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -23,7 +23,7 @@ MAX_TRANSACTION = 32 * 1024 * 1024
 class NodeTunnels(Protocol):
     """The way to the nodes (``moorage.api.tunnel.Tunnels``)."""
 
-    def open(self, node: str, request: dict[str, Any]) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    def open(self, node: str, request: dict[str, Any]) -> AbstractAsyncContextManager[AsyncIterable[bytes]]:
         """A stream from ``node``. Raises ApiError 503 where it has no tunnel, TunnelError for what it refuses."""
         ...
 

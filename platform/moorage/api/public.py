@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from typing import Any
 
@@ -12,11 +13,11 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 import moorage
-from moorage.api import asgi, discovery
+from moorage.api import asgi, discovery, openapi
 from moorage.api.contracts import Attributes
 from moorage.api.encode import dumps, yaml_bytes
 from moorage.api.errors import ApiError, no_such_path
-from moorage.api.negotiate import YAML, for_discovery
+from moorage.api.negotiate import YAML, for_discovery, for_openapi_v2, for_openapi_v3
 from moorage.api.router import Router, method_not_allowed
 from moorage.api.service import Service, denied
 
@@ -31,6 +32,9 @@ def public_routes(service: Service, router: Router) -> APIRouter:
     routes.add_api_route("/version", endpoints.version, methods=["GET"])
     routes.add_api_route("/cacerts", endpoints.cacerts, methods=["GET"])
     routes.add_api_route("/metrics", endpoints.metrics, methods=["GET"])
+    routes.add_api_route("/openapi/v2", endpoints.openapi_v2, methods=["GET"])
+    routes.add_api_route("/openapi/v3", endpoints.openapi_index, methods=["GET"])
+    routes.add_api_route("/openapi/v3/{path:path}", endpoints.openapi_v3, methods=["GET"])
     for path in ("/api", "/apis", "/api/{version}", "/apis/{group}", "/apis/{group}/{version}"):
         routes.add_api_route(path, endpoints.discovery, methods=["GET"])
         routes.add_api_route(path + "/", endpoints.discovery, methods=["GET"])
@@ -85,6 +89,37 @@ class _Endpoints:
         body = yaml_bytes(document) if form.media_type == YAML else dumps(document)
         return Response(body, headers={"etag": tag, "vary": "Accept"}, media_type=form.content_type)
 
+    async def openapi_v2(self, request: Request) -> Response:
+        """One document for all kinds."""
+        await self._permit(request)
+        for_openapi_v2(request.headers.get("accept", ""))
+        registry, zipped = self._service.registry, _takes_gzip(request)
+        tag = f'"{openapi.v2_hash(registry)}"'
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"etag": tag})
+        # Rendering for the first time takes a while: not in the event loop.
+        return _published(await asyncio.to_thread(openapi.v2, registry, zipped), zipped, tag)
+
+    async def openapi_index(self, request: Request) -> Response:
+        """Where each group's document is."""
+        await self._permit(request)
+        for_openapi_v3(request.headers.get("accept", ""))
+        return Response(openapi.v3_index(self._service.registry), media_type="application/json")
+
+    async def openapi_v3(self, request: Request, path: str) -> Response:
+        """One group's document; where the URL names its hash it never changes."""
+        await self._permit(request)
+        for_openapi_v3(request.headers.get("accept", ""))
+        registry, zipped = self._service.registry, _takes_gzip(request)
+        document = await asyncio.to_thread(openapi.v3, registry, path, zipped)
+        if document is None:
+            raise no_such_path()
+        digest = openapi.v3_hash(registry, path)
+        answer = _published(document, zipped, f'"{digest}"')
+        if request.query_params.get("hash") == digest:
+            answer.headers["cache-control"] = "public, immutable"
+        return answer
+
     async def _permit(self, request: Request) -> None:
         """Raises ApiError 401 and 403."""
         identity = await self._router.identify(dict(request.scope["headers"]))
@@ -108,6 +143,17 @@ def error_handlers(app: FastAPI) -> None:
 
     app.add_exception_handler(ApiError, refused)
     app.add_exception_handler(HTTPException, http)
+
+
+def _takes_gzip(request: Request) -> bool:
+    return "gzip" in request.headers.get("accept-encoding", "")
+
+
+def _published(document: bytes, zipped: bool, tag: str) -> Response:
+    headers = {"etag": tag, "vary": "Accept-Encoding, Accept"}
+    if zipped:
+        headers["content-encoding"] = "gzip"
+    return Response(document, headers=headers, media_type="application/json")
 
 
 def _json(value: Any) -> Response:

@@ -55,9 +55,10 @@ async def log(service: Service, request: Request) -> None:
         # As in Kubernetes: a pod without a node has an empty log.
         await request.respond(200, b"", asgi.TEXT)
         return
-    async with service.config.tunnels.open(node, asked) as chunks:
+    async with service.config.tunnels.open(node, asked) as opened:
+        chunks = aiter(opened)
         try:
-            first = await anext(aiter(chunks), None)
+            first = await anext(chunks, None)
         except TunnelError as error:
             raise api_error(error.status) from error
         await _stream(service, request, first, chunks)
