@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from moorage.store.contracts import KeyStore, SealContext
 
@@ -36,6 +38,7 @@ class Kek:
             raise BadKek(f"a key-encryption key has {KEY} bytes")
         self._ciphers = {hashlib.sha256(b"moorage kek id" + key).hexdigest()[:16]: AESGCM(key) for key in keys}
         self._current = next(iter(self._ciphers))
+        self._secret = keys[0]
 
     @classmethod
     def parse(cls, text: str, source: str) -> Kek:
@@ -55,6 +58,10 @@ class Kek:
             return cls.parse(path.read_text("ascii"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise BadKek(f"the key-encryption key {path} cannot be read: {error}") from None
+
+    def derive(self, purpose: bytes) -> bytes:
+        """A key for something else that only holders of the current key can know (HKDF, RFC 5869)."""
+        return HKDF(hashes.SHA256(), KEY, salt=None, info=b"moorage " + purpose).derive(self._secret)
 
     def wrap(self, key: bytes, scope: bytes) -> bytes:
         """A data key, encrypted for ``scope``."""

@@ -14,9 +14,11 @@ from moorage.api.contracts import Attributes, Authenticator, Authorizer, Identit
 from moorage.api.errors import ApiError, bad_request, forbidden, invalid, not_found, unauthorized, unavailable
 from moorage.resources.kind import FieldError
 from moorage.store.contracts import Unavailable
+from moorage.store.tokens import TokenRow
 from moorage_tenants import names
 from moorage_tenants.roles import OWN_GROUP
-from moorage_tenants.tokens import TokenAuthenticator, TokenRow, TokenTable, digest, new_join_token, new_token
+from moorage_tenants.token_text import digest, new_join_token, new_token
+from moorage_tenants.tokens import TokenAuthenticator, TokenTable
 
 PATH = "/apis/moorage.io/v1/tokens"
 LONGEST_BODY = 64 * 1024

@@ -1,7 +1,7 @@
-"""Bearer tokens: random secrets, kept as hashes only, looked up by hash.
+"""Who sends a bearer token: looked up by hash, remembered for a short time.
 
 Hashing before the lookup is what makes it safe in time: how long a lookup takes tells about the hash, which an attacker
-cannot steer towards a stored one. A token has 256 random bits, so a plain SHA-256 needs no salt.
+cannot steer towards a stored one.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import hashlib
 import json
-import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +18,9 @@ from pathlib import Path
 from typing import Protocol
 
 from moorage.api.contracts import Identity
+from moorage.store.tokens import TokenRow
 from moorage_tenants.names import AUTHENTICATED
+from moorage_tenants.token_text import digest
 
 TTL = 2.0
 """Seconds for which a looked-up token is believed: how late another server learns of a revocation."""
@@ -29,28 +29,10 @@ CACHED = 10_000
 LOOKUPS = 4
 """Lookups in PostgreSQL at a time: whoever sends made-up tokens does not take its connections from the others."""
 LONGEST = 1_000
-JOIN_PREFIX = "moorage1"
 
 
 class BadTokens(ValueError):
     """The bootstrap tokens cannot be used; the text names file and place."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRow:
-    """A row of table ``tokens``. Times are seconds since the epoch; ``expires_at`` None means never."""
-
-    sha256: str
-    user: str
-    groups: tuple[str, ...]
-    created_at: float
-    expires_at: float | None = None
-    description: str = ""
-
-    @property
-    def id(self) -> str:
-        """What the token is called in lists: enough of its hash to be unique, useless for logging in."""
-        return self.sha256[:16]
 
 
 class TokenTable(Protocol):
@@ -71,21 +53,6 @@ class TokenTable(Protocol):
     async def remove(self, sha256: str) -> bool:
         """Forget a token; whether there was one."""
         ...
-
-
-def digest(token: str) -> str:
-    """What is stored of a token."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def new_token() -> str:
-    """A fresh token for a person or a team."""
-    return "mt_" + secrets.token_urlsafe(32)
-
-
-def new_join_token(ca_sha256: str) -> str:
-    """A fresh token for a node; it carries the hash of the CA certificate that the node must find."""
-    return f"{JOIN_PREFIX}.{ca_sha256}.{secrets.token_urlsafe(32)}"
 
 
 def read_bootstrap(path: Path) -> dict[str, Identity]:

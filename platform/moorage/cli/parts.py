@@ -85,9 +85,7 @@ def server(
         fail(error, REFUSED)
 
 
-def controllers(
-    server: ServerUrl, token_file: TokenFile, ca_file: CaFile = None, log_level: LogLevel = "INFO"
-) -> None:
+def controllers(server: ServerUrl, token_file: TokenFile, ca_file: CaFile = None, log_level: LogLevel = "INFO") -> None:
     """Run controllers, scheduler and GitOps engine alone. Of several, one leads and the others stand by."""
     _start(log_level)
     from moorage.cli.compose import run_controllers
@@ -100,7 +98,9 @@ def agent(
     token_file: TokenFile,
     ca_file: CaFile = None,
     node: Annotated[str, typer.Option(help="The node's name; default: this host's name.")] = "",
-    data_dir: Annotated[Path, typer.Option(help="Where volumes and pod logs are kept.")] = Path("/var/lib/moorage-agent"),
+    data_dir: Annotated[Path, typer.Option(help="Where volumes and pod logs are kept.")] = Path(
+        "/var/lib/moorage-agent"
+    ),
     log_level: LogLevel = "INFO",
 ) -> None:
     """Run a node's agent alone: it dials the API server and runs pods on this machine's Docker Engine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +13,8 @@ from moorage.supervisor.part import PartSpec
 
 PROGRAM = (sys.executable, "-m", "moorage.cli")
 DATABASE_URL_VARIABLE = "MOORAGE_DATABASE_URL"
+IDENTITY_VARIABLE = "MOORAGE_IDENTITY"
+"""Names a candidate for leadership. One data directory has one, so a new process takes over from its killed predecessor at once."""
 
 
 def server_part(layout: Layout, options: Options, database_url: str) -> PartSpec:
@@ -31,9 +34,9 @@ def client_parts(layout: Layout, options: Options) -> Sequence[PartSpec]:
     """Controllers, and one agent per node: clients of the API."""
     url = Listen.parse(options.listen).local_url
     way = ["--server", url, "--ca-file", str(layout.ca_certificate), "--log-level", options.log_level]
-    parts = [
-        PartSpec("controllers", [*PROGRAM, "controllers", "--token-file", str(layout.tokens / "controllers"), *way])
-    ]
+    token = ["--token-file", str(layout.tokens / "controllers")]
+    identity = {IDENTITY_VARIABLE: f"{socket.gethostname()}_{layout.root}"}
+    parts = [PartSpec("controllers", [*PROGRAM, "controllers", *token, *way], identity)]
     for node in options.nodes:
         own = ["--token-file", str(layout.node_token(node)), "--node", node, "--data-dir", str(layout.agent(node))]
         parts.append(PartSpec(f"agent/{node}", [*PROGRAM, "agent", *way, *own]))

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.store.contracts import Unavailable
-from moorage_tenants import tokens
-from moorage_tenants.tokens import BadTokens, TokenAuthenticator, TokenRow, credentials, digest, read_bootstrap
+from moorage.store.tokens import TokenRow
+from moorage_tenants import token_text, tokens
+from moorage_tenants.token_text import digest
+from moorage_tenants.tokens import BadTokens, TokenAuthenticator, credentials, read_bootstrap
 
 
 class Table:
@@ -176,4 +178,4 @@ def test_what_holds_no_token_is_none(header: str) -> None:
 def test_a_join_token_carries_the_hash_of_the_ca() -> None:
     from moorage.client.join import parse
 
-    assert parse(tokens.new_join_token("ab" * 32)).ca_sha256 == "ab" * 32
+    assert parse(token_text.new_join_token("ab" * 32)).ca_sha256 == "ab" * 32

@@ -1,0 +1,123 @@
+"""Composes the parts that are clients of the API: controllers with scheduler and GitOps engine, and a node's agent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from moorage.client.api import ApiClient
+from moorage.client.credentials import Token
+from moorage.client.errors import ClientError
+from moorage.client.informer import Informers
+from moorage.client.join import JoinTokenError, bootstrap_ca
+from moorage.client.leader import LeaderElector
+from moorage.supervisor import notice
+from moorage.supervisor.layout import SetupError
+from moorage.supervisor.plan import IDENTITY_VARIABLE
+
+log = logging.getLogger(__name__)
+
+REACH_SECONDS = 0.05
+STANDBY_SECONDS = 0.2
+
+
+async def run_controllers(server: str, token_file: Path, ca_file: Path | None) -> None:
+    """Stand for election, and run everything while leading. Returns after SIGTERM. Raises SetupError."""
+    from moorage.controllers import run as controllers_run
+    from moorage.scheduler import run as scheduler_run
+
+    client = await _client(server, token_file, ca_file, "moorage-controllers")
+    identity = os.environ.get(IDENTITY_VARIABLE) or f"{socket.gethostname()}_{secrets.token_hex(4)}"
+    elector = LeaderElector(client, controllers_run.LEASE, identity)
+
+    async def lead() -> None:
+        informers = Informers(client)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(scheduler_run.run(client, informers=informers), name="scheduler")
+            group.create_task(controllers_run.run(client, informers=informers, ready=notice.ready), name="controllers")
+            group.create_task(informers.run(), name="informers")
+
+    async def stand() -> None:
+        standby = asyncio.create_task(_ready_as_standby(elector), name="standby")
+        try:
+            await elector.run(lead)
+        finally:
+            standby.cancel()
+
+    async with client:
+        await _reachable(client)
+        await _until_stopped(stand)
+
+
+async def _ready_as_standby(elector: LeaderElector) -> None:
+    """A candidate is ready once it knows that another one leads."""
+    while elector.leading or not elector.leader:  # noqa: ASYNC110 - the elector has no event for it
+        await asyncio.sleep(STANDBY_SECONDS)
+    log.info("%s leads; standing by", elector.leader)
+    notice.ready()
+
+
+async def _client(server: str, token_file: Path, ca_file: Path | None, user_agent: str) -> ApiClient:
+    """A client that verifies the server: by the given CA, or by the one whose hash the join token carries."""
+    try:
+        if ca_file is not None:
+            return ApiClient(server, token_file=token_file, ca_file=ca_file, user_agent=user_agent)
+        token = Token(file=token_file).current()
+        if not token.startswith("moorage1."):
+            return ApiClient(server, token_file=token_file, user_agent=user_agent)
+        return ApiClient(server, token_file=token_file, ca_pem=await _proven_ca(server, token), user_agent=user_agent)
+    except (OSError, ValueError, ssl.SSLError) as error:
+        raise SetupError(str(error)) from None
+
+
+async def _proven_ca(server: str, token: str) -> str:
+    while True:
+        try:
+            return await bootstrap_ca(server, token)
+        except JoinTokenError as error:
+            raise SetupError(f"--token-file: {error}") from None
+        except (OSError, TimeoutError) as error:
+            log.warning("%s does not answer: %s; trying again", server, str(error) or "no answer")
+            await asyncio.sleep(2)
+
+
+async def _reachable(client: ApiClient) -> None:
+    """Wait for the server to listen: it starts at the same time as we do."""
+    attempts = 0
+    while True:
+        try:
+            await client.connection.request("GET", "/readyz", timeout=10)
+        except (ClientError, aiohttp.ClientError, OSError) as error:
+            attempts += 1
+            if attempts % 100 == 0:
+                log.warning("waiting for the API server: %s", error)
+            await asyncio.sleep(REACH_SECONDS)
+        else:
+            return
+
+
+async def _until_stopped(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run ``work`` until it ends or SIGTERM comes; then cancel it, and let it end cleanly."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    task = asyncio.create_task(work(), name="work")
+    waiting = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if task.done():
+        task.result()
+        return
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,199 @@
+"""The composition root of an API server: store, sealing, identities, roles, tunnels and Git behind one TLS port.
+
+Everything that the layers below ask for is wired here, and only here; what is missing or unusable refuses the start with one
+sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+import hmac
+import logging
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Iterator
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from moorage import server_database
+from moorage.api.app import MoorageApp, build_app
+from moorage.api.config import ApiConfig, Mount
+from moorage.api.contracts import Identity, TransactionRequest, TransactionResult
+from moorage.api.serving import ApiServer, server_config
+from moorage.api.tunnel import Peers, Tunnels
+from moorage.resources.builtin import builtin_registry
+from moorage.resources.kind import ResourceKey
+from moorage.server_config import ConfigError, ServerConfig
+from moorage.store.store import PostgresStore, open_store
+from moorage.supervisor import notice
+from moorage_gitops.host.app import build_git_app
+from moorage_gitops.host.config import GitHostConfig
+from moorage_tenants.audit import FileAuditor
+from moorage_tenants.controller_role import ControllerRole
+from moorage_tenants.node_role import NodeRole
+from moorage_tenants.pod_index import PodIndex
+from moorage_tenants.quota import ObjectCharger
+from moorage_tenants.roles import RoleAuthorizer
+from moorage_tenants.sealing import DocumentSealer
+from moorage_tenants.team_role import TeamRole
+from moorage_tenants.token_api import PATH as TOKENS
+from moorage_tenants.token_api import TokenEndpoints
+from moorage_tenants.tokens import TokenAuthenticator
+
+__all__ = ["ConfigError", "ServerConfig", "serve"]
+
+log = logging.getLogger(__name__)
+
+PODS, NAMESPACES = ResourceKey("", "pods"), ResourceKey("", "namespaces")
+
+
+def serve(config: ServerConfig) -> None:
+    """Run until SIGTERM or SIGINT, then end cleanly. Raises ConfigError for a database that cannot be used."""
+    uvloop.run(_serve(config))
+
+
+async def _serve(config: ServerConfig) -> None:
+    database = await asyncio.to_thread(server_database.prepare, config.database_url, config.database_password)
+    name = f"{socket.gethostname()}:{config.listen.port}"
+    async with open_store(
+        database,
+        password=config.database_password or None,
+        server_name=name,
+        sealer=lambda keys, cluster: DocumentSealer(config.kek, keys, cluster),
+    ) as store:
+        with contextlib.closing(FileAuditor(config.audit_log)) as auditor:
+            app, index = await _compose(config, store, auditor, name)
+            following = asyncio.create_task(index.run(), name="pod index")
+            try:
+                await _listen(config, app)
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+    log.info("ended")
+
+
+async def _compose(
+    config: ServerConfig, store: PostgresStore, auditor: FileAuditor, name: str
+) -> tuple[MoorageApp, PodIndex]:
+    """Every contract with its implementation."""
+    registry = builtin_registry()
+    pods, namespaces = await store.cache(PODS), await store.cache(NAMESPACES)
+    index = PodIndex(pods)
+
+    async def refresh() -> None:
+        await pods.wait(await store.latest())
+        await index.caught_up()
+
+    authenticator = TokenAuthenticator(store.tokens, config.bootstrap)
+    authorizer = RoleAuthorizer(
+        controllers=ControllerRole(), node=NodeRole(pods, index, refresh), team=TeamRole(namespaces)
+    )
+    tokens = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    endpoints = TokenEndpoints(
+        table=store.tokens,
+        tokens=authenticator,
+        authenticator=authenticator,
+        authorizer=authorizer,
+        ca_sha256=config.ca_sha256,
+    )
+    tokens.include_router(endpoints.router())
+    transactor = _LateTransactor()
+    git = GitHostConfig(
+        directory=config.git_dir,
+        registry=registry,
+        store=store,
+        transactor=transactor,
+        authenticator=authenticator,
+        authorizer=authorizer,
+        auditor=auditor,
+    )
+    app = build_app(
+        ApiConfig(
+            registry=registry,
+            store=store,
+            authenticator=authenticator,
+            authorizer=authorizer,
+            charger=ObjectCharger(),
+            auditor=auditor,
+            tunnels=Tunnels(store.tunnels, _peers(config, store, name), authenticator, authorizer),
+            mounts=[Mount("/git", build_git_app(git)), Mount(TOKENS, tokens)],
+            server=name,
+            ca_pem=config.ca_pem,
+        )
+    )
+    transactor.app = app
+    return app, index
+
+
+class _LateTransactor:
+    """The Git host is part of the application whose transaction primitive it uses."""
+
+    app: MoorageApp | None = None
+
+    async def transact(self, identity: Identity, request: TransactionRequest) -> TransactionResult:
+        """Implements ``moorage.api.contracts.Transactor``."""
+        assert self.app is not None
+        return await self.app.transactor.transact(identity, request)
+
+
+def _peers(config: ServerConfig, store: PostgresStore, name: str) -> Peers:
+    """Servers of one cluster know each other by a key derived from the one that only they hold."""
+    key = hmac.new(config.kek.derive(b"peers"), store.cluster.encode(), hashlib.sha256).digest()
+    tls = ssl.create_default_context(cadata=config.ca_pem.decode("ascii"))
+    tls.minimum_version = ssl.TLSVersion.TLSv1_2
+    return Peers(server=name, address=config.advertise, key=key, tls=tls)
+
+
+async def _listen(config: ServerConfig, app: MoorageApp) -> None:
+    """Serve until a signal; say "ready" once the application is."""
+    settings = server_config(
+        app,
+        host=config.listen.host,
+        port=config.listen.port,
+        ssl_certfile=str(config.tls_cert),
+        ssl_keyfile=str(config.tls_key),
+    )
+    settings.load()
+    assert settings.ssl is not None
+    settings.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    server = _Server(settings, app)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    readiness = asyncio.create_task(_say_ready(config, server, app), name="readiness")
+    try:
+        await server.serve()
+    finally:
+        readiness.cancel()
+        await asyncio.gather(readiness, return_exceptions=True)
+
+
+class _Server(ApiServer):
+    """Signals are ours: uvicorn would raise them again when it has stopped, before the store is closed."""
+
+    def stop(self) -> None:
+        """Ask for the end; a second time, for the end of what is still being answered."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the handlers as they are."""
+        yield
+
+
+async def _say_ready(config: ServerConfig, server: uvicorn.Server, app: MoorageApp) -> None:
+    while not server.started or app.startup.waiting_for:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    # What is here now stays: the collector need not look at it again, and forked Git processes share its pages.
+    gc.collect()
+    gc.freeze()
+    log.info("serving %s (process %d)", config.listen, os.getpid())
+    notice.ready()
