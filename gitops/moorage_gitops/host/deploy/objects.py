@@ -88,8 +88,8 @@ def subject(kind: Kind, namespace: str, name: str) -> str:
     return f"{kind.kind} {namespace}/{name}" if namespace else f"{kind.kind} {name}"
 
 
-def collect(reading: Reading, registry: Registry, owner: Owner) -> Objects:
-    """The objects that the documents of ``reading`` describe, marked as ``owner``'s."""
+def collect(reading: Reading, registry: Registry, owner: Owner, limit: int) -> Objects:
+    """The objects that the documents of ``reading`` describe, marked as ``owner``'s; ``limit`` at most."""
     objects = Objects()
     seen: dict[Key, Desired] = {}
     for file, parsed, root, value in _expanded(reading.documents):
@@ -103,6 +103,9 @@ def collect(reading: Reading, registry: Registry, owner: Owner) -> Objects:
             objects.problems.append(Problem(file, found.line(""), found.subject, message))
             continue
         objects.desired.append(found)
+    if len(objects.desired) > limit:
+        message = f"{len(objects.desired)} objects; one commit may deploy {limit}. Split the application"
+        objects.problems.append(Problem("(the whole commit)", 0, "", message))
     return objects
 
 

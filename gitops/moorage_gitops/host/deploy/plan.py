@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from moorage.resources.gitops import APPLICATION
 from moorage.resources.kind import Document
 from moorage.resources.registry import Registry
 from moorage.store.contracts import Store
-from moorage_gitops.host.deploy import live, objects, prune
+from moorage_gitops.host.deploy import live, objects, prune, types
 from moorage_gitops.host.deploy.objects import Desired, Owner
 from moorage_gitops.host.deploy.problems import Problem, Refused, refuse
 from moorage_gitops.host.deploy.prune import PrunePlan
@@ -89,11 +89,11 @@ async def make(
     """Read and plan. Raises Refused with every mistake, or where a confirmation is missing."""
     message = await reader.message(commit)
     reading = await reader.read(commit, application.path)
-    found = objects.collect(reading, registry, application.owner)
-    problems = [*reading.problems, *found.problems]
+    found = objects.collect(reading, registry, application.owner, reader.limits.documents)
+    problems = [*reading.problems, *found.problems, *_mistyped(found.desired, reading)]
     if problems:
         unreadable = any(not problem.subject for problem in problems)
-        raise refuse([_with_excerpt(problem, reading) for problem in problems], _HINT if unreadable else ())
+        raise refuse(problems, _HINT if unreadable else ())
     there = await live.objects_of(store, registry, application.owner)
     await _refuse_foreign(found.desired, store, application.owner, options)
     pruning = prune.plan(there, {item.key for item in found.desired}, enabled=application.prune)
@@ -101,6 +101,14 @@ async def make(
         prune.guard(pruning, len(there), len(found.desired), application.owner.name)
     ordered = sorted(found.desired, key=lambda item: item.kind.kind != "Namespace")
     return Plan(application, commit, reading, ordered, pruning)
+
+
+def _mistyped(desired: Sequence[Desired], reading: Reading) -> Iterator[Problem]:
+    for item in desired:
+        for path, message in types.check(item.kind, item.document):
+            line = item.line(path)
+            excerpt = "" if item.kind.sealed else reading.excerpt(item.file, line)
+            yield Problem(item.file, line, item.subject, message, excerpt)
 
 
 async def _refuse_foreign(desired: Sequence[Desired], store: Store, owner: Owner, options: frozenset[str]) -> None:
@@ -119,14 +127,6 @@ async def _refuse_foreign(desired: Sequence[Desired], store: Store, owner: Owner
             problems.append(Problem(item.file, item.line(""), item.subject, message))
     if problems:
         raise refuse(problems)
-
-
-def _with_excerpt(problem: Problem, reading: Reading) -> Problem:
-    # Which kind an unreadable document has is not known; it may be a Secret, so its lines are not shown.
-    if not problem.subject or problem.subject.startswith("Secret"):
-        return problem
-    excerpt = reading.excerpt(problem.file, problem.line)
-    return Problem(problem.file, problem.line, problem.subject, problem.message, excerpt)
 
 
 __all__ = ["Application", "Plan", "Refused", "make"]

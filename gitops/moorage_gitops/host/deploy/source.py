@@ -9,7 +9,7 @@ from pathlib import Path
 
 from moorage_gitops.host.deploy import tree
 from moorage_gitops.host.deploy.problems import Problem, Refused
-from moorage_gitops.host.git.process import Git, GitError, OutputTooLarge
+from moorage_gitops.host.git.process import Git, OutputTooLarge
 from moorage_gitops.host.manifests import jsontext, yaml
 from moorage_gitops.host.manifests.limits import ManifestError, ManifestLimits, Parsed
 
@@ -41,16 +41,16 @@ class CommitReader:
         self._git = git
         self._repository = repository
         self._variables = variables
-        self._limits = limits
+        self.limits = limits
 
     async def message(self, commit: str) -> str:
-        """The commit's message. Raises Refused where ``commit`` is no commit."""
+        """The commit's message. Raises Refused where it is too long to be read."""
         try:
             text = await self._git.run(
                 self._repository, "cat-file", "commit", commit, extra=self._variables, limit=4 << 20
             )
-        except (GitError, OutputTooLarge):
-            raise Refused("a branch must point to a commit") from None
+        except OutputTooLarge:
+            raise Refused("the commit's message is longer than 4 MB") from None
         return text.partition(b"\n\n")[2].decode(errors="replace")
 
     async def read(self, commit: str, folder: str) -> Reading:
@@ -58,16 +58,16 @@ class CommitReader:
 
         Raises Refused where nothing can be read.
         """
-        selection = tree.select(await self._list(commit, folder), folder.strip("/"), self._limits)
+        selection = tree.select(await self._list(commit, folder), folder.strip("/"), self.limits)
         reading = Reading(files=len(selection.blobs), problems=selection.problems)
         if reading.problems:
             return reading
         contents = await self._contents([blob.oid for blob in selection.blobs])
         reading.texts = {blob.path: content for blob, content in zip(selection.blobs, contents, strict=True)}
         if sum(map(len, contents)) > _IN_THREAD:
-            await asyncio.to_thread(parse, reading, self._limits)
+            await asyncio.to_thread(parse, reading, self.limits)
         else:
-            parse(reading, self._limits)
+            parse(reading, self.limits)
         return reading
 
     async def _list(self, commit: str, folder: str) -> list[bytes]:
@@ -83,9 +83,9 @@ class CommitReader:
                 *complete, pending = (pending + chunk).split(b"\0")
                 entries += complete
                 # A tree may name itself again and again: a few objects, any number of paths.
-                if len(entries) > self._limits.tree_entries:
+                if len(entries) > self.limits.tree_entries:
                     raise Refused(
-                        f"the commit's tree has more than {self._limits.tree_entries} entries; deploy a folder of it"
+                        f"the commit's tree has more than {self.limits.tree_entries} entries; deploy a folder of it"
                     )
                 if len(pending) > 1 << 16:
                     raise Refused("the commit's tree has a path longer than 65,536 bytes")
@@ -99,7 +99,7 @@ class CommitReader:
         if not oids:
             return []
         request = "".join(f"{oid}\n" for oid in oids).encode()
-        limit = self._limits.total_bytes + 200 * len(oids)
+        limit = self.limits.total_bytes + 200 * len(oids)
         output = await self._git.run(
             self._repository, "cat-file", "--batch", "--buffer", stdin=request, extra=self._variables, limit=limit
         )

@@ -25,26 +25,44 @@ def band(number: int, payload: bytes) -> bytes:
     )
 
 
-def split(data: bytes, start: int = 0) -> tuple[list[bytes | None], int]:
-    """The complete packets of ``data`` from ``start`` (None for a flush) and the index after the last one.
+def take(data: bytes, at: int) -> tuple[bytes | None, int] | None:
+    """The packet at ``at`` (None for a flush) and the index behind it; None where it is not complete yet.
 
     Raises ProtocolError where a length is not four hex digits.
     """
+    if at + 4 > len(data):
+        return None
+    try:
+        length = int(data[at : at + 4], 16)
+    except ValueError:
+        raise ProtocolError("not a pkt-line length") from None
+    if length == 0:
+        return None, at + 4
+    if length < 4:
+        raise ProtocolError("a reserved pkt-line length")
+    return (data[at + 4 : at + length], at + length) if at + length <= len(data) else None
+
+
+def split(data: bytes, start: int = 0) -> tuple[list[bytes | None], int]:
+    """The complete packets of ``data`` from ``start`` (None for a flush), and the index after the last one.
+
+    Raises ProtocolError.
+    """
     packets: list[bytes | None] = []
     at = start
-    while at + 4 <= len(data):
-        try:
-            length = int(data[at : at + 4], 16)
-        except ValueError:
-            raise ProtocolError("not a pkt-line length") from None
-        if length == 0:
-            packets.append(None)
-            at += 4
-            continue
-        if length < 4:
-            raise ProtocolError("a reserved pkt-line length")
-        if at + length > len(data):
-            break
-        packets.append(data[at + 4 : at + length])
-        at += length
+    while (found := take(data, at)) is not None:
+        packet, at = found
+        packets.append(packet)
     return packets, at
+
+
+def section(data: bytes, start: int) -> tuple[list[bytes], int] | None:
+    """The packets up to the next flush, and the index behind it; None where it is not complete yet. Raises ProtocolError."""
+    packets: list[bytes] = []
+    at = start
+    while (found := take(data, at)) is not None:
+        packet, at = found
+        if packet is None:
+            return packets, at
+        packets.append(packet)
+    return None

@@ -57,9 +57,10 @@ async def read_head(body: AsyncIterator[bytes], limits: GitLimits) -> PushHead:
 
 def _parse(data: bytes, limits: GitLimits, *, complete: bool = False) -> PushHead | None:
     try:
-        lines, at = _section(data, 0)
-        if lines is None:
+        section = pktline.section(data, 0)
+        if section is None:
             return None
+        lines, at = section
         if not lines:
             return PushHead(data, [], [], probe=True)
         capabilities = {word for line in lines for word in line.partition(b"\0")[2].split()}
@@ -71,10 +72,10 @@ def _parse(data: bytes, limits: GitLimits, *, complete: bool = False) -> PushHea
             raise BadPush(f"{len(commands)} refs in one push; {limits.commands} is the limit", refs)
         options: list[bytes] = []
         if b"push-options" in capabilities:
-            section, at = _section(data, at)
+            section = pktline.section(data, at)
             if section is None:
                 return None
-            options = section
+            options, at = section
     except pktline.ProtocolError as error:
         raise BadPush(f"not a push: {error}") from None
     pack = data[at : at + 12]
@@ -86,27 +87,6 @@ def _parse(data: bytes, limits: GitLimits, *, complete: bool = False) -> PushHea
             f"{count} Git objects in one push; {limits.pack_objects} is the limit. Push the history in parts", refs
         )
     return PushHead(data, refs, [option.decode(errors="replace") for option in options])
-
-
-def _section(data: bytes, start: int) -> tuple[list[bytes] | None, int]:
-    """The packets up to the next flush, and the index behind it; None while it has not arrived."""
-    packets: list[bytes] = []
-    at = start
-    while True:
-        found, after = pktline.split(data[: at + 4 + _length(data, at)], at)
-        if not found:
-            return None, start
-        at = after
-        if found[0] is None:
-            return packets, at
-        packets.append(found[0])
-
-
-def _length(data: bytes, at: int) -> int:
-    try:
-        return int(data[at : at + 4] or b"0", 16)
-    except ValueError:
-        raise pktline.ProtocolError("not a pkt-line length") from None
 
 
 def _deletes_only(commands: list[bytes]) -> bool:

@@ -57,6 +57,7 @@ class _Frame:
     container: dict[str, Any] | list[Any]
     lines: dict[str | int, int]
     anchor: str | None
+    line: int
     key: str | None = None
     key_line: int = 0
     merging: bool = False
@@ -125,16 +126,15 @@ class _Builder:
         if event.anchor:
             self._open_anchors.add(event.anchor)
         container: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
-        self._stack.append(_Frame(container, {}, event.anchor, key_line=line))
+        self._stack.append(_Frame(container, {}, event.anchor, line))
 
     def _close(self) -> None:
         frame = self._stack.pop()
-        line = frame.key_line
         self.places.add(frame.container, frame.lines)
         if frame.anchor:
             self._open_anchors.discard(frame.anchor)
             self._anchors[frame.anchor] = frame.container
-        self._put(frame.container, line)
+        self._put(frame.container, frame.line)
 
     def _alias(self, event: yaml.AliasEvent, line: int) -> None:
         name = event.anchor

@@ -16,6 +16,8 @@ OPTIONS = {
     "adopt": "take over objects that belong to another application",
 }
 _BRANCHES, _TAGS = "refs/heads/", "refs/tags/"
+_UNWANTED = ("..", "@{", " ", "~", "^", ":", "?", "*", "[", "\\")
+_LONGEST = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,10 @@ def options(given: Sequence[str]) -> frozenset[str]:
 def check(commands: Sequence[Command], deployed: Collection[str]) -> None:
     """Raise Refused for refs that are not hosted, and for the deletion of a branch in ``deployed``."""
     for command in commands:
-        if not command.ref.startswith((_BRANCHES, _TAGS)) or not command.ref.isprintable():
-            shown = command.ref.encode(errors="backslashreplace").decode()
+        shown = command.ref.encode(errors="backslashreplace").decode()
+        if not well_formed(command.ref):
+            raise Refused(f"{shown}: not a name that Git takes for a branch or tag")
+        if not command.ref.startswith((_BRANCHES, _TAGS)):
             raise Refused(f"{shown}: only branches (refs/heads/) and tags (refs/tags/) are hosted here")
         if not command.new and command.branch in deployed:
             raise Refused(
@@ -73,6 +77,24 @@ def check(commands: Sequence[Command], deployed: Collection[str]) -> None:
                     "To deploy another branch, change spec.deployBranch of the Repository.",
                 ],
             )
+
+
+def parents(ref: str) -> list[str]:
+    """``refs/heads/a`` for ``refs/heads/a/b``: names that cannot be refs beside ``ref``."""
+    parts = ref.split("/")
+    return ["/".join(parts[:end]) for end in range(3, len(parts))]
+
+
+def well_formed(ref: str) -> bool:
+    """Whether Git takes ``ref`` as a name (git-check-ref-format)."""
+    parts = ref.split("/")
+    return (
+        len(ref) <= _LONGEST
+        and ref.isprintable()
+        and not any(mark in ref for mark in _UNWANTED)
+        and not ref.endswith(".")
+        and all(part and not part.startswith((".", "-")) and not part.endswith(".lock") for part in parts)
+    )
 
 
 def diverged(branch: str) -> Refused:

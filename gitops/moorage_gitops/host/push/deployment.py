@@ -118,6 +118,7 @@ class Deployment:
 
     async def _ref_changes(self, asked: Sequence[Command]) -> list[RefChange]:
         rows = await self._rows()
+        await self._check_targets(asked, rows)
         deployed = {application.branch for application in self._applications} | {self._hosted.branch}
         changes = []
         for command in asked:
@@ -129,12 +130,24 @@ class Deployment:
             changes.append(RefChange(command.ref, old, command.new))
         return changes
 
+    async def _check_targets(self, asked: Sequence[Command], rows: Mapping[str, str]) -> None:
+        """What Git would refuse when the refs are written, which is too late: the transaction has been by then."""
+        types = await refs.types(self._host.git, self._repository, [c.new for c in asked if c.new], self._variables)
+        for command in asked:
+            if command.branch and command.new and types.get(command.new) != "commit":
+                raise Refused(f"the branch {command.branch} must point to a commit")
+        after = {ref for ref in rows if ref not in {command.ref for command in asked}} | {c.ref for c in asked if c.new}
+        for ref in sorted(after):
+            parent = next((other for other in commands.parents(ref) if other in after), "")
+            if parent:
+                raise Refused(f"{ref} and {parent} cannot both be there; rename one")
+
     async def _check_forward(self, command: Command, old: str) -> None:
         follows = await refs.is_ancestor(self._host.git, self._repository, old, command.new, self._variables)
         if follows:
             return
         # Rewriting is allowed to who has seen what is being replaced, or where nobody can see it any more.
-        seen = command.old == old or old not in await refs.present(
+        seen = command.old == old or old not in await refs.types(
             self._host.git, self._repository, [old], self._variables
         )
         if "rewrite-history" not in self._options or not seen:

@@ -38,18 +38,11 @@ class ProcReceive:
 
     async def _section(self) -> list[bytes]:
         """Packets up to the next flush."""
-        packets: list[bytes] = []
-        while True:
-            found, end = pktline.split(self._pending)
-            for index, packet in enumerate(found):
-                if packet is None:
-                    # Keep what follows the flush.
-                    consumed = sum(4 if other is None else len(other) + 4 for other in found[: index + 1])
-                    self._pending = self._pending[consumed:]
-                    return packets
-                packets.append(packet)
-            self._pending = self._pending[end:]
+        while (found := pktline.section(self._pending, 0)) is None:
             chunk = await self._channel.input()
             if not chunk:
                 raise HookGone
             self._pending += chunk
+        packets, end = found
+        self._pending = self._pending[end:]
+        return packets

@@ -1,0 +1,1 @@
+"""The Git host and the GitOps engine over real parts."""

@@ -1,0 +1,1 @@
+"""Pure logic of the Git host and the GitOps engine."""
