@@ -33,10 +33,7 @@ def edited(document: Document, edits: Mapping[str, Any]) -> Document:
         place: Any = result
         *parents, last = path.split("/")
         for name in parents:
-            if isinstance(place, list):
-                place = place[int(name)]
-            else:
-                place = place.setdefault(name, {})
+            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
         if value is REMOVED:
             del place[last]
         elif isinstance(place, list):

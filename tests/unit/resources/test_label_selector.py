@@ -6,6 +6,7 @@ import pytest
 
 from moorage.resources import label_selector as selectors
 
+LONG = "a" * 64
 LABELS = {"app": "web", "tier": "front"}
 
 
@@ -62,16 +63,28 @@ def test_printing() -> None:
 @pytest.mark.parametrize(
     ("selector", "problem"),
     [
-        (expression("a", "In"), "s.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'"),
-        (expression("a", "Exists", "x"), "s.matchExpressions[0].values: Forbidden: may not be specified when `operator` is "
-         "'Exists' or 'DoesNotExist'"),
-        (expression("a", "Like", "x"), 's.matchExpressions[0].operator: Invalid value: "Like": not a valid selector operator'),
-        (expression("a", "In", "a" * 64), f's.matchExpressions[0].values[0]: Invalid value: "{"a" * 64}": must be no more than 63 bytes'),
+        (
+            expression("a", "In"),
+            "s.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'",
+        ),
+        (
+            expression("a", "Exists", "x"),
+            "s.matchExpressions[0].values: Forbidden: "
+            "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
+        ),
+        (
+            expression("a", "Like", "x"),
+            's.matchExpressions[0].operator: Invalid value: "Like": not a valid selector operator',
+        ),
+        (
+            expression("a", "In", LONG),
+            f's.matchExpressions[0].values[0]: Invalid value: "{LONG}": must be no more than 63 bytes',
+        ),
         (expression("a/", "Exists"), 's.matchExpressions[0].key: Invalid value: "a/": name part must be non-empty'),
         ({"matchLabels": {"a/": "b"}}, 's.matchLabels: Invalid value: "a/": name part must be non-empty'),
-        ({"matchLabels": {"a": "b" * 64}}, f's.matchLabels: Invalid value: "{"b" * 64}": must be no more than 63 bytes'),
+        ({"matchLabels": {"a": LONG}}, f's.matchLabels: Invalid value: "{LONG}": must be no more than 63 bytes'),
     ],
-)  # fmt: skip
+)
 def test_rules(selector: dict[str, Any], problem: str) -> None:
     assert [str(error) for error in selectors.selector_errors("s", selector)] == [problem]
 
