@@ -1,0 +1,1 @@
+"""Moorage's client against the real API server."""

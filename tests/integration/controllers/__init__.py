@@ -1,0 +1,1 @@
+"""Moorage's controllers against the real API server."""

@@ -1,0 +1,1 @@
+"""Moorage's scheduler against the real API server."""

@@ -1,0 +1,1 @@
+"""Controllers: decisions on given and generated states."""

@@ -1,0 +1,1 @@
+"""Scheduler: placement on given and generated states."""
