@@ -59,6 +59,27 @@ async def run_controllers(server: str, token_file: Path, ca_file: Path | None) -
         await _until_stopped(stand)
 
 
+async def run_agent(server: str, token_file: Path, ca_file: Path | None, node: str, data_dir: Path) -> None:
+    """Run a node's agent. Returns after SIGTERM; its pods go on. Raises SetupError."""
+    from moorage_agent.agent import Agent
+    from moorage_agent.identity import IdentityError
+    from moorage_agent.options import DOCKER, AgentOptions, host_node_name
+
+    options = AgentOptions(
+        server=server,
+        data_dir=data_dir,
+        node=node or host_node_name(),
+        token_file=token_file,
+        ca_file=ca_file,
+        on_ready=notice.ready,
+        docker=os.environ.get("DOCKER_HOST") or DOCKER,
+    )
+    try:
+        await _until_stopped(Agent(options).run)
+    except (IdentityError, JoinTokenError, OSError) as error:
+        raise SetupError(str(error)) from None
+
+
 async def _ready_as_standby(elector: LeaderElector) -> None:
     """A candidate is ready once it knows that another one leads."""
     while elector.leading or not elector.leader:  # noqa: ASYNC110 - the elector has no event for it

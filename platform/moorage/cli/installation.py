@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.command(epilog="Examples: moorage up --detach | moorage up --node a --node b --listen 0.0.0.0:6443")(up)
     app.command(epilog="Example: moorage down")(down)
+    app.command(epilog="Example: moorage remove --data-dir /tmp/trial")(remove)
     app.command(epilog="Example: moorage status --output json")(status)
     app.command(epilog="Example: moorage logs --part server -f")(logs)
     app.command(epilog="Example: export KUBECONFIG=$(moorage kubeconfig --path)")(kubeconfig)
@@ -108,6 +109,33 @@ def down(
     print(
         "ended" + (f", with {ended} containers" if ended else "") if ran or ended else f"nothing runs in {layout.root}"
     )
+
+
+def remove(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """End the platform and delete everything that it kept: database, secrets, repositories, containers."""
+    from moorage.cli.pods import end_pods
+    from moorage.supervisor.layout import Layout, SetupError
+    from moorage.supervisor.shutdown import delete
+    from moorage.supervisor.shutdown import down as end
+
+    layout = Layout.at(data_dir)
+    if not layout.root.exists():
+        print(f"{layout.root} does not exist")
+        return
+    if not layout.bootstrap_tokens.exists():
+        fail(f"{layout.root} is no data directory of Moorage; nothing was deleted")
+    if not yes and not typer.confirm(f"Delete {layout.root} and everything in it?"):
+        raise typer.Exit(1)
+    try:
+        end(layout)
+        end_pods(layout, remove=True)
+        delete(layout)
+    except SetupError as error:
+        fail(error)
+    print(f"{layout.root} is deleted")
 
 
 def status(

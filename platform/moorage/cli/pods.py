@@ -1,10 +1,72 @@
-"""The containers of an installation's pods, on this machine's engine."""
+"""The containers of an installation's pods on this machine's engine, for the time when no agent looks after them."""
 
 from __future__ import annotations
 
-from moorage.supervisor.layout import Layout
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from moorage.supervisor.layout import Layout, SetupError
+
+CLUSTER, NODE, SANDBOX = "moorage.io/cluster-uid", "moorage.io/node", "moorage.io/sandbox"
+"""Labels that an agent puts on each container (``moorage_agent.pods.labels``)."""
+GRACE = 10
+"""Seconds for a container to end by itself."""
+AT_ONCE = 16
 
 
-def end_pods(layout: Layout) -> int:
-    """End them; how many there were."""
-    return 0
+def end_pods(layout: Layout, *, remove: bool = False) -> int:
+    """End the containers of this installation's nodes, and ``remove`` them; how many there were. Raises SetupError.
+
+    Both labels must match, so that no other installation on the same engine is touched.
+    """
+    owners = list(_owners(layout))
+    if not owners:
+        return 0
+    import docker
+
+    try:
+        engine = docker.from_env(timeout=60)
+    except docker.errors.DockerException as error:
+        raise SetupError(f"the containers of the pods were not ended, as no Docker Engine answers: {error}") from None
+    try:
+        containers = [container for owner in owners for container in _containers(engine, owner, everything=remove)]
+        # Sandboxes last: the containers of a pod use its network until they end.
+        for sandboxes in (False, True):
+            part = [container for container in containers if (SANDBOX in container.labels) is sandboxes]
+            with ThreadPoolExecutor(AT_ONCE) as threads:
+                list(threads.map(lambda container: _end(container, remove=remove), part))
+    except docker.errors.DockerException as error:
+        raise SetupError(f"not every container of the pods was ended: {error}") from None
+    finally:
+        engine.close()
+    return len(containers)
+
+
+def _owners(layout: Layout) -> Iterator[tuple[str, str]]:
+    """(cluster, node) of each agent that ever ran here, as it remembered itself."""
+    for file in sorted((layout.root / "agents").glob("*/identity.json")):
+        try:
+            known = json.loads(file.read_text("utf-8"))
+            yield str(known["cluster"]), str(known["node"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SetupError(f"{file} cannot be read, so the containers of its pods were not ended: {error}") from None
+
+
+def _containers(engine: Any, owner: tuple[str, str], *, everything: bool) -> Sequence[Any]:
+    cluster, node = owner
+    labels = [f"{CLUSTER}={cluster}", f"{NODE}={node}"]
+    found: Sequence[Any] = engine.containers.list(all=everything, filters={"label": labels}, ignore_removed=True)
+    return found
+
+
+def _end(container: Any, *, remove: bool) -> None:
+    import docker
+
+    try:
+        container.stop(timeout=GRACE)
+        if remove:
+            container.remove(force=True, v=True)
+    except docker.errors.NotFound:
+        return

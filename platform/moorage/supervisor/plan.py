@@ -14,7 +14,7 @@ from moorage.supervisor.part import PartSpec
 PROGRAM = (sys.executable, "-m", "moorage.cli")
 DATABASE_URL_VARIABLE = "MOORAGE_DATABASE_URL"
 IDENTITY_VARIABLE = "MOORAGE_IDENTITY"
-"""Names a candidate for leadership. One data directory has one, so a new process takes over from its killed predecessor at once."""
+"""Names a candidate for leadership. A data directory has one, so that a new process takes over from a killed one at once."""
 
 
 def server_part(layout: Layout, options: Options, database_url: str) -> PartSpec:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 
 from moorage.supervisor.database import Database
 from moorage.supervisor.layout import Layout, SetupError
 from moorage.supervisor.postgres import Postgres
+from moorage.supervisor.postgres_place import PostgresError
 from moorage.supervisor.process_table import wait_gone
 from moorage.supervisor.record import read
 from moorage.supervisor.supervise import end_remains, locked
@@ -32,3 +34,13 @@ def down(layout: Layout) -> bool:
             Postgres(layout.root).clear_remains()
         layout.record.unlink(missing_ok=True)
     return ran
+
+
+def delete(layout: Layout) -> None:
+    """Delete an ended installation, also what PostgreSQL keeps elsewhere. Raises SetupError."""
+    try:
+        if (layout.root / "postgres").exists():
+            Postgres(layout.root).remove()
+        shutil.rmtree(layout.root)
+    except (PostgresError, OSError) as error:
+        raise SetupError(f"{layout.root} was not deleted whole: {error}") from None
