@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from collections import deque
 from collections.abc import Sequence
 
@@ -19,20 +18,16 @@ import psycopg
 from moorage.store import commit
 from moorage.store.commit import Batch, Committed, Request
 from moorage.store.contracts import OutcomeUnknown, Unavailable, Verdict
-from moorage.store.database import Connection, Database, abandon, is_lost, limited, translate
-from moorage.store.epochs import LOCK, Seen
+from moorage.store.database import FIRST_PAUSE, LONGEST_PAUSE, Connection, is_lost, limited, translate
+from moorage.store.epochs import Seen
 from moorage.store.errors import InvalidDocument, StaleHistory, StaleWriter
 from moorage.store.feed import Feed
 from moorage.store.lookup import look_up
 from moorage.store.partitions import make_partitions
+from moorage.store.settings import StoreSettings
+from moorage.store.writer_link import WriterLink
 
 log = logging.getLogger("moorage.store.committer")
-
-RAISE_EPOCH = """
-INSERT INTO writers AS w VALUES (%s, %s, %s, clock_timestamp())
-ON CONFLICT (writer) DO UPDATE SET epoch = greatest(w.epoch + 1, excluded.epoch), changed_at = excluded.changed_at
-RETURNING epoch
-"""
 
 AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.LockNotAvailable)
 """Rolled back through no fault of the batch."""
@@ -43,21 +38,17 @@ class Lost(Exception):
 
 
 class Committer:
-    """Writes of one process. ``writer`` names this process, whatever connections it goes through."""
+    """Writes of one process, over one link."""
 
-    def __init__(self, database: Database, seen: Seen, feed: Feed) -> None:
-        self.writer = f"{database.server_name}/{uuid.uuid4()}"
-        self.backend = 0
-        """Process id of the database's end of our connection: its notifications are our own."""
-        self._database = database
-        self._settings = database.settings
+    def __init__(self, link: WriterLink, settings: StoreSettings, seen: Seen, feed: Feed) -> None:
+        self._link = link
+        self._settings = settings
         self._seen = seen
         self._feed = feed
-        self._epoch = 0
-        self._connection: Connection | None = None
         self._queue: deque[Request] = deque()
         self._wake = asyncio.Event()
         self._closing = False
+        self._retry = 0.0
 
     async def submit(self, request: Request) -> list[Verdict]:
         """Queue a request and wait for its verdicts. Raises OutcomeUnknown, Unavailable, InvalidDocument."""
@@ -71,19 +62,36 @@ class Committer:
         """Commit batches until ``close``; what is queued by then is still written."""
         try:
             while True:
-                if not self._queue:
-                    if self._closing:
-                        return
-                    self._wake.clear()
-                    await self._wake.wait()
-                    continue
-                await self._settle(Batch(self._gather()))
+                if self._queue:
+                    await self._settle(Batch(self._gather()))
+                elif self._closing:
+                    return
+                else:
+                    await self._idle()
         finally:
             for request in self._queue:
                 if not request.answer.done():
                     request.answer.set_exception(Unavailable("the server is stopping; nothing was written"))
             self._queue.clear()
-            await self._disconnect()
+            await self._link.disconnect()
+
+    async def _idle(self) -> None:
+        """Listen until there is something to write, or to repair."""
+        self._wake.clear()
+        if not self._link.connected:
+            try:
+                await self._link.connect(time.monotonic())
+            except Unavailable as error:
+                log.warning("not connected: %s", error, extra={"action": "connect"})
+                self._retry = min(max(self._retry * 2, FIRST_PAUSE), LONGEST_PAUSE)
+                asyncio.get_running_loop().call_later(self._retry, self._wake.set)
+            else:
+                self._retry = 0.0
+        self._link.watch(self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            self._link.unwatch()
 
     def close(self) -> None:
         """Take no more requests; ``run`` returns after the queued ones."""
@@ -136,7 +144,7 @@ class Committer:
         sent = False
         while True:
             try:
-                connection = await self._connect(deadline)
+                connection = await self._link.connect(deadline)
                 if sent:
                     sent = False
                     found = await look_up(connection, batch, self._seen.revision)
@@ -150,7 +158,7 @@ class Committer:
             except Lost as error:
                 sent = True
                 log.warning("connection lost during a commit", extra={"action": "lost", "batch": str(batch.id)})
-                await self._disconnect()
+                await self._link.disconnect()
                 if time.monotonic() > deadline:
                     raise OutcomeUnknown(f"the commit was sent, and then {error}") from error
             except (StaleWriter, StaleHistory, psycopg.errors.CheckViolation, *AGAIN) as error:
@@ -162,7 +170,7 @@ class Committer:
                 return committed.verdicts
 
     async def _attempt(self, connection: Connection, batch: Batch) -> Committed:
-        arguments = commit.parameters(batch, self.writer, self._epoch, self._seen.epoch)
+        arguments = commit.parameters(batch, self._link.writer, self._link.epoch, self._seen.epoch)
         try:
             # A little more than the server's own limit, which leaves the connection usable.
             with limited(connection, self._settings.attempt_timeout + 1):
@@ -178,17 +186,17 @@ class Committer:
         """Remove the cause of a refusal of the whole batch, of which nothing was written. Raises Unavailable."""
         if isinstance(error, (StaleWriter, StaleHistory)):
             # A new connection registers the writer anew and compares histories.
-            await self._disconnect()
+            await self._link.disconnect()
         elif isinstance(error, psycopg.errors.CheckViolation):
             if error.diag.constraint_name:
                 raise error
-            connection = await self._connect(deadline)
+            connection = await self._link.connect(deadline)
             try:
                 with limited(connection, self._settings.attempt_timeout):
                     await make_partitions(connection, self._settings, room=len(batch.writes))
             except psycopg.OperationalError as failure:
                 log.warning("no partition could be made: %s", failure, extra={"action": "partition"})
-                await self._disconnect()
+                await self._link.disconnect()
 
     async def _complete(self, batch: Batch, found: Committed, deadline: float) -> list[Verdict]:
         """The batch had been committed. Members without a revision had failed then, and may be tried again now: their
@@ -220,30 +228,6 @@ class Committer:
         except Unavailable as error:
             # It is committed. The caches follow when the log can be read again, and reads wait for them until then.
             log.warning("caches are behind: %s", error, extra={"action": "behind", "revision": committed.last})
-
-    async def _connect(self, deadline: float) -> Connection:
-        """Our connection; a new one registers under a new epoch of ours first. Raises Unavailable."""
-        if self._connection is None or self._connection.closed:
-            connection = await self._database.connect_within(deadline)
-            try:
-                with limited(connection, self._settings.attempt_timeout):
-                    async with connection.transaction():
-                        await connection.execute(LOCK)
-                        arguments = (self.writer, self._epoch + 1, self._database.server_name)
-                        row = await (await connection.execute(RAISE_EPOCH, arguments)).fetchone()
-            except (psycopg.OperationalError, OSError) as error:
-                await abandon(connection)
-                raise Unavailable(f"PostgreSQL went away: {str(error) or 'no answer'}") from error
-            assert row is not None
-            self._epoch = row[0]
-            self.backend = connection.info.backend_pid
-            self._connection = connection
-        return self._connection
-
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await abandon(connection)
 
     def _answer(self, batch: Batch, verdicts: Sequence[Verdict]) -> None:
         start = 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moorage.store.database import Connection
 
@@ -91,6 +91,8 @@ def mismatch(state: State, seen: Seen) -> str:
 
 async def check_history(connection: Connection, seen: Seen, server_name: str) -> State:
     """The database's state, after a new epoch was begun where it was needed."""
+    # A copy: commits go on while we ask, and the answer is about what was known when we asked.
+    seen = replace(seen)
     state = await read_state(connection, seen)
     if state.recorded[0] == "":
         await connection.execute(ADOPT, state.actual)

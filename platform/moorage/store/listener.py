@@ -1,15 +1,12 @@
-"""Hears of commits by other processes: PostgreSQL's notifications, and a look once a second in case one was missed."""
+"""Brings other processes' commits in: when one is heard of, and once a second in case a notification was missed."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 
-import psycopg
-
-from moorage.store.committer import Committer
 from moorage.store.contracts import Unavailable
-from moorage.store.database import FIRST_PAUSE, LONGEST_PAUSE, Connection, Database, abandon
+from moorage.store.database import FIRST_PAUSE, LONGEST_PAUSE
 from moorage.store.feed import Feed
 from moorage.store.probe import Probe
 
@@ -17,48 +14,42 @@ log = logging.getLogger("moorage.store.listener")
 
 
 class Listener:
-    """Keeps the feed up to date with the log."""
+    """Keeps the feed up to date with the log. ``poll`` is in seconds."""
 
-    def __init__(self, database: Database, feed: Feed, probe: Probe, committer: Committer) -> None:
-        self._database = database
+    def __init__(self, feed: Feed, probe: Probe, poll: float) -> None:
         self._feed = feed
         self._probe = probe
-        self._committer = committer
-        self.connected = asyncio.Event()
+        self._poll = poll
+        self._newest = 0
+        self._told = asyncio.Event()
+
+    def heard(self, revision: int) -> None:
+        """Another process committed up to ``revision``."""
+        if revision > self._newest:
+            self._newest = revision
+            self._told.set()
 
     async def run(self) -> None:
-        """Listen until cancelled; a lost connection is opened anew, with growing pauses."""
+        """Work until cancelled."""
         pause = FIRST_PAUSE
         while True:
-            connection: Connection | None = None
             try:
-                connection = await self._database.connect()
-                await connection.execute("LISTEN moorage")
-                # Whatever was committed before we listened has sent its notification already.
-                await self._look()
-                self.connected.set()
+                await self._step()
                 pause = FIRST_PAUSE
-                while True:
-                    await self._listen(connection)
-            except (Unavailable, psycopg.OperationalError, OSError) as error:
-                log.warning("not listening: %s", error, extra={"action": "listen", "retry_in": pause})
-            finally:
-                self.connected.clear()
-                if connection is not None:
-                    await abandon(connection)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            except Unavailable as error:
+                log.warning("the change log cannot be read: %s", error, extra={"action": "listen", "retry_in": pause})
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
 
-    async def _listen(self, connection: Connection) -> None:
-        """One second's worth of notifications, and a look of our own at its end."""
-        async for notification in connection.notifies(timeout=self._database.settings.poll):
-            # Our own commits the committer brings into the caches, without reading them back.
-            if notification.pid != self._committer.backend:
-                await self._feed.catch_up(int(notification.payload))
-        await self._look()
-
-    async def _look(self) -> None:
-        newest = await self._probe.latest()
-        self._feed.horizon = max(self._feed.horizon, self._probe.horizon)
-        await self._feed.wait_own()
+    async def _step(self) -> None:
+        try:
+            async with asyncio.timeout(self._poll):
+                await self._told.wait()
+        except TimeoutError:
+            newest = await self._probe.latest()
+            self._feed.horizon = max(self._feed.horizon, self._probe.horizon)
+            await self._feed.wait_own()
+        else:
+            self._told.clear()
+            newest = self._newest
         await self._feed.catch_up(newest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -41,6 +42,7 @@ from moorage.store.settings import StoreSettings
 from moorage.store.tokens import Tokens
 from moorage.store.tunnels import NodeTunnels
 from moorage.store.upkeep import Upkeep
+from moorage.store.writer_link import WriterLink
 
 log = logging.getLogger("moorage.store")
 
@@ -70,8 +72,9 @@ class PostgresStore:
         self.tunnels = NodeTunnels(self._readers)
         self.quotas = Quotas(self._readers)
         self._probe = Probe(database, self._seen)
-        self._committer = Committer(database, self._seen, self.feed)
-        self._listener = Listener(database, self.feed, self._probe, self._committer)
+        self._listener = Listener(self.feed, self._probe, self._settings.poll)
+        self._link = WriterLink(database, self._listener.heard)
+        self._committer = Committer(self._link, self._settings, self._seen, self.feed)
         self._upkeep = Upkeep(database, self.commit)
 
     async def open(self, sealer: SealerFactory) -> None:
@@ -86,9 +89,9 @@ class PostgresStore:
         unsealer = Unsealer(self._sealer)
         self._history = History(self._readers, unsealer, self._seen)
         self._loader = Loader(self._readers, unsealer, self._history, self.feed, self._settings.read_deadline)
+        await self._link.connect(time.monotonic() + self._settings.connect_timeout)
         loops = {"commit": self._committer.run, "listen": self._listener.run, "upkeep": self._upkeep.run}
         self._tasks = [asyncio.create_task(_kept_up(name, loop), name=f"store {name}") for name, loop in loops.items()]
-        await self._listener.connected.wait()
 
     async def close(self) -> None:
         """Finish what was asked to be written, then stop everything."""

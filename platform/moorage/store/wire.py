@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import psycopg
 from psycopg.abc import Buffer
@@ -64,6 +65,17 @@ def encode_array(element: int, items: Sequence[Buffer | None]) -> bytes:
 
 def text_array(items: Iterable[str | None]) -> TextArray:
     """Texts; None is NULL."""
+    texts = tuple(items)
+    return _one_text(texts[0]) if len(texts) == 1 else _texts(texts)
+
+
+@lru_cache(maxsize=1024)
+def _one_text(text: str | None) -> TextArray:
+    """Most batches of a quiet server have one member, with the same groups, resources and actors again and again."""
+    return _texts((text,))
+
+
+def _texts(items: Sequence[str | None]) -> TextArray:
     return TextArray(encode_array(TEXT, [None if item is None else item.encode() for item in items]))
 
 

@@ -1,0 +1,119 @@
+"""The committer's connection: registered under the writer's epoch, and the ear for other processes' commits.
+
+One connection does both because it is the cheapest: a session that is sent its own notifications gets them with the
+answer to its commit, where a second session would be woken, and would wake this process, for each of our own commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+
+import psycopg
+
+from moorage.store.contracts import Unavailable
+from moorage.store.database import Connection, Database, abandon, limited
+from moorage.store.epochs import LOCK
+
+log = logging.getLogger("moorage.store.committer")
+
+RAISE_EPOCH = """
+INSERT INTO writers AS w VALUES (%s, %s, %s, clock_timestamp())
+ON CONFLICT (writer) DO UPDATE SET epoch = greatest(w.epoch + 1, excluded.epoch), changed_at = excluded.changed_at
+RETURNING epoch
+"""
+
+
+class WriterLink:
+    """``writer`` names this process, whatever connections it goes through; ``epoch`` counts those. ``heard`` is called
+    with the revision of each notification that another process sent.
+    """
+
+    def __init__(self, database: Database, heard: Callable[[int], None]) -> None:
+        self.writer = f"{database.server_name}/{uuid.uuid4()}"
+        self.epoch = 0
+        self._database = database
+        self._heard = heard
+        self._connection: Connection | None = None
+        self._backend = 0
+        self._watched = -1
+        self._on_loss: Callable[[], None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._connection is not None and not self._connection.closed
+
+    async def connect(self, deadline: float) -> Connection:
+        """The connection; a new one registers under a new epoch first, which makes batches of older ones void. Raises
+        Unavailable.
+        """
+        if self._connection is None or self._connection.closed:
+            connection = await self._database.connect_within(deadline)
+            try:
+                with limited(connection, self._database.settings.attempt_timeout):
+                    await self._register(connection)
+            except (psycopg.OperationalError, OSError) as error:
+                await abandon(connection)
+                raise Unavailable(f"PostgreSQL went away: {error}") from error
+            except BaseException:
+                await abandon(connection)
+                raise
+            self._connection = connection
+        return self._connection
+
+    async def disconnect(self) -> None:
+        """Give the connection up."""
+        self.unwatch()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await abandon(connection)
+
+    def watch(self, on_loss: Callable[[], None]) -> None:
+        """Hear notifications, and of the connection's loss, while no statement runs on it."""
+        if self._connection is not None and not self._connection.closed and self._watched < 0:
+            self._on_loss = on_loss
+            self._watched = self._connection.pgconn.socket
+            asyncio.get_running_loop().add_reader(self._watched, self._readable)
+
+    def unwatch(self) -> None:
+        """Leave the connection to a statement."""
+        if self._watched >= 0:
+            asyncio.get_running_loop().remove_reader(self._watched)
+            self._watched = -1
+
+    async def _register(self, connection: Connection) -> None:
+        async with connection.transaction():
+            await connection.execute(LOCK)
+            arguments = (self.writer, self.epoch + 1, self._database.server_name)
+            row = await (await connection.execute(RAISE_EPOCH, arguments)).fetchone()
+        assert row is not None
+        self.epoch = row[0]
+        self._backend = connection.info.backend_pid
+        connection.add_notify_handler(self._notified)
+        await connection.execute("LISTEN moorage")
+
+    def _readable(self) -> None:
+        assert self._connection is not None
+        pgconn = self._connection.pgconn
+        try:
+            pgconn.consume_input()
+        except psycopg.OperationalError as error:
+            log.warning("connection lost while idle: %s", error, extra={"action": "lost"})
+            self.unwatch()
+            pgconn.finish()
+            if self._on_loss is not None:
+                self._on_loss()
+            return
+        while notification := pgconn.notifies():
+            self._take(notification.be_pid, notification.extra.decode())
+
+    def _notified(self, notification: psycopg.Notify) -> None:
+        self._take(notification.pid, notification.payload)
+
+    def _take(self, backend: int, payload: str) -> None:
+        # Our own commits come into the caches with their bytes, not from the log.
+        if backend != self._backend:
+            self._heard(int(payload))
