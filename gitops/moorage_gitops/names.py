@@ -12,6 +12,10 @@ TRACKING_ANNOTATION = f"{GROUP}/tracking-id"
 """On every object from Git: which Application of which namespace put which object. A copy of an object keeps the text of the
 original, so it is recognised as a copy and never pruned.
 """
+APPLIED_ANNOTATION = f"{GROUP}/applied"
+"""On every object from Git: the digest of the fields that the last push owned; another digest of the live object means a change
+outside Git.
+"""
 PRUNE_ANNOTATION = f"{GROUP}/prune"
 """``disabled`` keeps an object that has left the tree."""
 

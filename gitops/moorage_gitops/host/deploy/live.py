@@ -12,7 +12,14 @@ from moorage.resources.kind import Kind, ResourceKey
 from moorage.resources.registry import Registry
 from moorage.store.contracts import Entry, Key, Store
 from moorage_gitops.host.deploy.objects import Owner
-from moorage_gitops.names import APPLICATION_LABEL, PRUNE_ANNOTATION, TRACKING_ANNOTATION, tracked_by, tracking_id
+from moorage_gitops.names import (
+    APPLICATION_LABEL,
+    APPLIED_ANNOTATION,
+    PRUNE_ANNOTATION,
+    TRACKING_ANNOTATION,
+    tracked_by,
+    tracking_id,
+)
 
 _NEVER_FROM_GIT = frozenset(
     (ResourceKey("", "events"), ResourceKey("", "nodes"), ResourceKey("coordination.k8s.io", "leases"))
@@ -93,8 +100,16 @@ def _live(registry: Registry, kind: Kind, entry: Entry, owner: Owner) -> Live | 
     )
 
 
-async def owner_of(store: Store, kind: Kind, namespace: str, name: str) -> Owner | None:
-    """The Application that put an object, where one did and still exists."""
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the annotations of a live object say: who put it, and the digest of the fields that were owned then."""
+
+    owner: Owner
+    applied: str
+
+
+async def record_of(store: Store, kind: Kind, namespace: str, name: str) -> Record | None:
+    """The record of an object that some Application put."""
     entry = (await store.cache(kind.storage)).get(namespace, name)
     if entry is None or TRACKING_ANNOTATION.encode() not in entry.data:
         return None
@@ -105,4 +120,4 @@ async def owner_of(store: Store, kind: Kind, namespace: str, name: str) -> Owner
     group = document.get("apiVersion", "").rpartition("/")[0]
     if value != tracking_id(owner.namespace, owner.name, group, kind.kind, namespace, name):
         return None
-    return owner
+    return Record(owner, annotations.get(APPLIED_ANNOTATION, ""))

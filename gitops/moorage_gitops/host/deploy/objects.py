@@ -18,6 +18,7 @@ from moorage_gitops.host.deploy.source import Reading
 from moorage_gitops.host.manifests.limits import Parsed
 from moorage_gitops.names import (
     APPLICATION_LABEL,
+    APPLIED_ANNOTATION,
     FIELD_MANAGER,
     GROUP,
     TRACKING_ANNOTATION,
@@ -61,14 +62,19 @@ class Desired:
             self.parsed.value, f"{self.root}.{path}" if self.root and path else self.root or path
         )
 
-    def operation(self) -> Operation:
-        """Server-side apply of the whole object. The operation gets a copy: what applies it may fill in defaults."""
+    def operation(self, applied: str) -> Operation:
+        """Server-side apply of the whole object, with the digest ``applied`` on it.
+
+        The operation gets a copy: what applies it may fill in defaults.
+        """
+        document: Document = orjson.loads(orjson.dumps(self.document))
+        document["metadata"]["annotations"][APPLIED_ANNOTATION] = applied
         return Operation(
             verb="apply",
             kind=self.kind,
             namespace=self.namespace,
             name=self.name,
-            document=orjson.loads(orjson.dumps(self.document)),
+            document=document,
             field_manager=FIELD_MANAGER,
             force=True,
             origin=f"{self.file}:{self.line('')}",

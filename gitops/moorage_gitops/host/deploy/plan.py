@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ from moorage.api.contracts import Operation
 from moorage.resources.gitops import APPLICATION
 from moorage.resources.kind import Document
 from moorage.resources.registry import Registry
-from moorage.store.contracts import Store
+from moorage.store.contracts import Key, Store
 from moorage_gitops.host.deploy import live, objects, prune, types
+from moorage_gitops.host.deploy.live import Record
 from moorage_gitops.host.deploy.objects import Desired, Owner
 from moorage_gitops.host.deploy.problems import Problem, Refused, refuse
 from moorage_gitops.host.deploy.prune import PrunePlan
@@ -61,10 +62,16 @@ class Plan:
     reading: Reading
     desired: Sequence[Desired]
     pruning: PrunePlan
+    applied: Mapping[Key, str]
+    """The digests that live objects carry now."""
 
-    def operations(self) -> list[Operation]:
-        """Applies, namespaces first, then deletions. The same order as ``outcome`` reads results in."""
-        return [item.operation() for item in self.desired] + [
+    def operations(self, digests: Mapping[Key, str]) -> list[Operation]:
+        """Applies, namespaces first, then deletions; ``outcome`` reads the results in this order.
+
+        ``digests`` are those that a dry run has shown; before it, objects keep theirs, so that what is unchanged stays so.
+        """
+        known = digests or self.applied
+        return [item.operation(known.get(item.key, "")) for item in self.desired] + [
             Operation(
                 verb="delete",
                 kind=item.kind,
@@ -95,12 +102,14 @@ async def make(
         unreadable = any(not problem.subject for problem in problems)
         raise refuse(problems, _HINT if unreadable else ())
     there = await live.objects_of(store, registry, application.owner)
-    await _refuse_foreign(found.desired, store, application.owner, options)
+    records = {item.key: await live.record_of(store, item.kind, item.namespace, item.name) for item in found.desired}
+    await _refuse_foreign(found.desired, records, store, application.owner, options)
     pruning = prune.plan(there, {item.key for item in found.desired}, enabled=application.prune)
     if "confirm-prune" not in options and not prune.confirmed(message):
         prune.guard(pruning, len(there), len(found.desired), application.owner.name)
     ordered = sorted(found.desired, key=lambda item: item.kind.kind != "Namespace")
-    return Plan(application, commit, reading, ordered, pruning)
+    applied = {key: record.applied for key, record in records.items() if record is not None}
+    return Plan(application, commit, reading, ordered, pruning, applied)
 
 
 def _mistyped(desired: Sequence[Desired], reading: Reading) -> Iterator[Problem]:
@@ -111,15 +120,22 @@ def _mistyped(desired: Sequence[Desired], reading: Reading) -> Iterator[Problem]
             yield Problem(item.file, line, item.subject, message, excerpt)
 
 
-async def _refuse_foreign(desired: Sequence[Desired], store: Store, owner: Owner, options: frozenset[str]) -> None:
+async def _refuse_foreign(
+    desired: Sequence[Desired],
+    records: Mapping[Key, Record | None],
+    store: Store,
+    owner: Owner,
+    options: frozenset[str],
+) -> None:
     """Two applications that describe the same object would undo each other with every push."""
     if "adopt" in options:
         return
     applications = await store.cache(APPLICATION.storage)
     problems = []
     for item in desired:
-        other = await live.owner_of(store, item.kind, item.namespace, item.name)
-        if other is not None and other != owner and applications.get(other.namespace, other.name) is not None:
+        record = records[item.key]
+        other = record.owner if record else owner
+        if other != owner and applications.get(other.namespace, other.name) is not None:
             message = (
                 f"belongs to application {other.namespace}/{other.name}; "
                 "remove it there first, or take it over: git push -o adopt"

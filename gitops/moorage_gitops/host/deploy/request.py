@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -11,13 +11,14 @@ import orjson
 from moorage.api.contracts import Identity, Operation, TransactionRequest
 from moorage.resources.gitops import APPLICATION, REPOSITORY
 from moorage.resources.kind import Document, Kind
-from moorage.store.contracts import RefUpdate
+from moorage.store.contracts import Key, RefUpdate
 from moorage_gitops.host.deploy.outcome import Counts, Effect
 from moorage_gitops.host.deploy.plan import MERGE_PATCH, Plan
 from moorage_gitops.host.http.access import Hosted
 from moorage_gitops.names import FIELD_MANAGER
 
 _KEPT_EFFECTS = 1_000
+_LISTED = 100
 RESULT_VERSION = 1
 
 
@@ -47,12 +48,13 @@ def build(
     refs: Sequence[RefChange],
     found: Sequence[Sequence[Effect]],
     counts: Sequence[Counts],
+    digests: Mapping[Key, str],
     *,
     dry_run: bool,
 ) -> TransactionRequest:
-    """The request. ``found`` and ``counts`` are, for each plan, what a dry run has shown; empty in the dry run itself."""
+    """The request. ``found``, ``counts`` and ``digests`` are what a dry run has shown; empty in the dry run itself."""
     now = datetime.datetime.now(datetime.UTC)
-    operations = [operation for plan in plans for operation in plan.operations()]
+    operations = [operation for plan in plans for operation in plan.operations(digests)]
     for plan, count in zip(plans, counts, strict=False):
         operations.append(
             _status(APPLICATION, plan.application.owner.name, context, _application(plan, count, context, now))
@@ -91,6 +93,7 @@ def _application(plan: Plan, counts: Counts, context: Context, now: datetime.dat
         },
         "health": {"status": "Progressing", "message": "just applied"},
         "resourceCount": len(plan.desired),
+        "resources": _resources(plan),
         "operation": {
             "phase": "Succeeded",
             "revision": plan.commit,
@@ -103,6 +106,22 @@ def _application(plan: Plan, counts: Counts, context: Context, now: datetime.dat
             "removed": counts.pruned,
         },
     }
+
+
+def _resources(plan: Plan) -> list[Document] | None:
+    """The objects by name while they are few; of many, the engine lists those that are worth a look."""
+    if len(plan.desired) > _LISTED:
+        return None
+    return [
+        {
+            "group": item.kind.group,
+            "version": item.kind.version,
+            "kind": item.kind.kind,
+            **({"namespace": item.namespace} if item.namespace else {}),
+            "name": item.name,
+        }
+        for item in plan.desired
+    ]
 
 
 def _status(kind: Kind, name: str, context: Context, status: Document) -> Operation:

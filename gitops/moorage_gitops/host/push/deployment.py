@@ -10,7 +10,7 @@ from pathlib import Path
 
 from moorage.api.contracts import TransactionRequest, TransactionResult
 from moorage.api.errors import ApiError
-from moorage.store.contracts import OutcomeUnknown, Unavailable
+from moorage.store.contracts import Key, OutcomeUnknown, Unavailable
 from moorage_gitops.host.deploy import outcome, plan, report, request
 from moorage_gitops.host.deploy.outcome import Counts, Effect
 from moorage_gitops.host.deploy.plan import Application, Plan
@@ -24,6 +24,7 @@ from moorage_gitops.host.host import Host
 from moorage_gitops.host.http.access import Caller, Hosted
 from moorage_gitops.host.push import commands, waiting
 from moorage_gitops.host.push.commands import Command
+from moorage_gitops.ownership import digest
 
 logger = logging.getLogger(__name__)
 Tell = Callable[[Iterable[str]], Awaitable[None]]
@@ -55,6 +56,7 @@ class Deployment:
         self._changes: list[RefChange] = []
         self._effects: list[list[Effect]] = []
         self._counts: list[Counts] = []
+        self._digests: dict[Key, str] = {}
         self._revision = 0
 
     async def validate(
@@ -167,10 +169,13 @@ class Deployment:
 
     async def _try_dry(self) -> None:
         for attempt in range(_ATTEMPTS):
-            result = await self._send(request.build(self._context, self._plans, self._changes, [], [], dry_run=True))
+            result = await self._send(
+                request.build(self._context, self._plans, self._changes, [], [], {}, dry_run=True)
+            )
             if not outcome.failed(result):
                 self._effects = self._split(result)
                 self._counts = [outcome.count(found) for found in self._effects]
+                self._digests = self._owned(result)
                 return
             if attempt + 1 < _ATTEMPTS and outcome.outdated(result, self._plans):
                 await self._make_plans()
@@ -180,7 +185,15 @@ class Deployment:
     async def _transact(self) -> TransactionResult | None:
         """The one transaction. None where it was committed but its answer was lost."""
         for _attempt in range(_ATTEMPTS):
-            built = request.build(self._context, self._plans, self._changes, self._effects, self._counts, dry_run=False)
+            built = request.build(
+                self._context,
+                self._plans,
+                self._changes,
+                self._effects,
+                self._counts,
+                self._digests,
+                dry_run=False,
+            )
             try:
                 result = await self._host.config.transactor.transact(self._context.identity, built)
             except OutcomeUnknown:
@@ -244,6 +257,15 @@ class Deployment:
             found.append(outcome.effects(made, result.results[at : at + size]))
             at += size
         return found
+
+    def _owned(self, result: TransactionResult) -> dict[Key, str]:
+        """What server-side apply will own of each object: the same fields in the dry run and in the real one."""
+        digests, at = {}, 0
+        for made in self._plans:
+            for item, applied in zip(made.desired, result.results[at:], strict=False):
+                digests[item.key] = digest(applied.document) if applied.document else ""
+            at += len(made.desired) + len(made.pruning.remove)
+        return digests
 
     def _told(self, result: TransactionResult | None) -> list[str]:
         if not self._plans:
