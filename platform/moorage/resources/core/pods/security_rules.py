@@ -86,6 +86,9 @@ def _check_sysctls(errors: Errors, path: str, context: Part, spec: Part) -> None
 
 def check_pod_context(errors: Errors, path: str, spec: Part) -> None:
     """``securityContext`` of a pod at ``path``."""
+    if spec.get("hostPID") and spec.get("shareProcessNamespace"):
+        detail = "ShareProcessNamespace and HostPID cannot both be enabled"
+        errors.append(invalid(f"{path}.shareProcessNamespace", True, detail))
     context = spec.get("securityContext")
     if not context:
         return
@@ -94,9 +97,6 @@ def check_pod_context(errors: Errors, path: str, spec: Part) -> None:
     check_id(errors, f"{path}.runAsGroup", context.get("runAsGroup"))
     for index, group in enumerate(context.get("supplementalGroups", ())):
         check_id(errors, f"{path}.supplementalGroups[{index}]", group)
-    if spec.get("hostPID") and spec.get("shareProcessNamespace"):
-        detail = "ShareProcessNamespace and HostPID cannot both be enabled"
-        errors.append(invalid(f"{path}.shareProcessNamespace", True, detail))
     if "sysctls" in context:
         _check_sysctls(errors, f"{path}.sysctls", context, spec)
     for name, choices in (
