@@ -28,7 +28,23 @@ import yaml
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "hello"
 IMAGE, TAG = "moorage.local/hello", "1"
 TEAM = REPOSITORY = "hello"
-APPLETS = ("sh", "httpd", "cat", "ls", "sleep", "wget")
+APPLETS = (
+    "sh",
+    "httpd",
+    "cat",
+    "ls",
+    "sleep",
+    "wget",
+    "echo",
+    "env",
+    "hostname",
+    "id",
+    "nc",
+    "ps",
+    "true",
+    "false",
+    "touch",
+)
 PATIENCE = 120.0
 MOORAGE = str(Path(sys.executable).with_name("moorage"))
 

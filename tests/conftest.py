@@ -8,7 +8,13 @@ from typing import cast
 
 import pytest
 
-pytest_plugins = ["tests.support.postgres", "tests.support.certificates", "tests.support.apiserver"]
+pytest_plugins = [
+    "tests.support.postgres",
+    "tests.support.certificates",
+    "tests.support.apiserver",
+    "tests.support.docker",
+    "tests.support.installation",
+]
 
 
 @pytest.fixture(autouse=True)

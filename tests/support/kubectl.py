@@ -1,0 +1,91 @@
+"""The real kubectl, with a cache and a home of its own, so that neither the user's files nor other tests' are touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+TOOLS = Path(__file__).resolve().parents[2] / ".tools" / "bin"
+
+
+def tool(name: str) -> str:
+    """The path of ``kubectl`` or ``helm`` as ``make tools`` fetched it."""
+    path = Path(os.environ.get(f"MOORAGE_{name.upper()}", TOOLS / name))
+    assert path.exists(), f"{path} does not exist; fetch it with: make tools"
+    return str(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command left. ``out`` and ``err`` are texts without their last line end."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kubectl:
+    """``kubectl`` with one kubeconfig, in one namespace ("" for the kubeconfig's)."""
+
+    kubeconfig: Path
+    home: Path
+    namespace: str = ""
+
+    def within(self, namespace: str) -> Kubectl:
+        """The same in another namespace."""
+        return replace(self, namespace=namespace)
+
+    def __call__(self, *arguments: str, stdin: str = "", timeout: float = 60) -> str:
+        """Run it; its output. Fails the test where it fails."""
+        result = self.attempt(*arguments, stdin=stdin, timeout=timeout)
+        assert result.code == 0, f"kubectl {' '.join(arguments)}: exit code {result.code}\n{result.out}\n{result.err}"
+        return result.out
+
+    def attempt(self, *arguments: str, stdin: str = "", timeout: float = 60, **environment: str) -> Result:
+        """Run it, whatever becomes of it."""
+        done = subprocess.run(
+            self._command(arguments),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+            env={**self._environment(), **environment},
+        )
+        return Result(done.returncode, done.stdout.rstrip("\n"), done.stderr.rstrip("\n"))
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        """Run it with ``-o json``; the decoded output."""
+        document: dict[str, Any] = json.loads(self(*arguments, "-o", "json"))
+        return document
+
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Run it beside the test; ended with the context."""
+        process = subprocess.Popen(
+            self._command(arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self._environment(),
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        where = ["--namespace", self.namespace] if self.namespace else []
+        return [tool("kubectl"), "--kubeconfig", str(self.kubeconfig), *where, *arguments]
+
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(self.home), "KUBECACHEDIR": str(self.home / "cache")}
