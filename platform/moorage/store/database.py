@@ -31,6 +31,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
 SESSION = """
 SELECT set_config('statement_timeout', %s, false),
        set_config('idle_in_transaction_session_timeout', '60s', false),
+       set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
        set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
                   THEN 'on' ELSE current_setting('synchronous_commit') END, false),
        to_regclass('cluster') IS NOT NULL
@@ -150,7 +151,7 @@ class Database:
         limit = f"{round(self.settings.attempt_timeout * 1000)}ms"
         cursor = await connection.execute(SESSION, (limit,))
         row = await cursor.fetchone()
-        if row is None or not row[3]:
+        if row is None or not row[5]:
             raise SchemaMissing(
                 "the database holds no schema of this program: migrate it first (moorage_migrations.upgrade)"
             )

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 
 import psycopg
 
@@ -26,6 +27,14 @@ RETURNING epoch
 """
 
 
+# A batch of a lost connection may still run, or wait for the rest of its message with the store lock in its hands.
+END_FORMER = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
+OURSELVES = "SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+# Where the network swallowed our words in the middle of a batch, nothing else would end its transaction for minutes.
+LIMIT = "SELECT set_config('transaction_timeout', %s, false)"
+LIMIT_SINCE = 170000
+
+
 class WriterLink:
     """``writer`` names this process, whatever connections it goes through; ``epoch`` counts those. ``heard`` is called
     with the revision of each notification that another process sent.
@@ -38,6 +47,7 @@ class WriterLink:
         self._heard = heard
         self._connection: Connection | None = None
         self._backend = 0
+        self._backend_start: datetime | None = None
         self._watched = -1
         self._on_loss: Callable[[], None] | None = None
 
@@ -85,13 +95,19 @@ class WriterLink:
             self._watched = -1
 
     async def _register(self, connection: Connection) -> None:
+        await connection.execute(END_FORMER, (self._backend, self._backend_start))
+        if connection.info.server_version >= LIMIT_SINCE:
+            limit = f"{round(self._database.settings.attempt_timeout * 1000)}ms"
+            await connection.execute(LIMIT, (limit,))
         async with connection.transaction():
             await connection.execute(LOCK)
             arguments = (self.writer, self.epoch + 1, self._database.server_name)
             row = await (await connection.execute(RAISE_EPOCH, arguments)).fetchone()
+            ourselves = await (await connection.execute(OURSELVES)).fetchone()
         assert row is not None
+        assert ourselves is not None
         self.epoch = row[0]
-        self._backend = connection.info.backend_pid
+        self._backend, self._backend_start = connection.info.backend_pid, ourselves[0]
         connection.add_notify_handler(self._notified)
         await connection.execute("LISTEN moorage")
 
