@@ -130,8 +130,8 @@ def _check_counts(errors: Errors, status: Part, *parts: str) -> None:
     total = status.get("replicas", 0)
     _check_not_negative(errors, "status", status, "observedGeneration", "replicas", *parts, "unavailableReplicas")
     for name in parts:
-        if status.get(name, 0) > total:
-            errors.append(invalid(f"status.{name}", status[name], _TOO_MANY))
+        if (count := status.get(name, 0)) > total:
+            errors.append(invalid(f"status.{name}", count, _TOO_MANY))
     available = status.get("availableReplicas", 0)
     if available > status.get("readyReplicas", 0):
         errors.append(invalid("status.availableReplicas", available, "cannot be greater than readyReplicas"))

@@ -10,7 +10,7 @@ _percent = re.compile(r"[0-9]+%").fullmatch
 
 PERCENT_MESSAGE = (
     "a valid percent string must be a numeric string followed by an ending '%' "
-    "(e.g. '1%', or '93%', regex used for validation is '[0-9]+%')"
+    "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
 )
 
 
