@@ -25,7 +25,7 @@ from moorage.api.config import ApiConfig
 from moorage.api.errors import unavailable
 from moorage.api.serving import ApiServer, server_config
 from moorage.resources.builtin import builtin_registry
-from moorage.store import PostgresStore, open_store
+from moorage.store import PostgresStore, StoreSettings, open_store
 from moorage_tenants.sealing import DocumentSealer, Kek
 from tests.support.certificates import Certificates
 from tests.support.identities import (
@@ -109,14 +109,19 @@ def _session(url: str, ca_file: Path, token: str) -> aiohttp.ClientSession:
 
 @asynccontextmanager
 async def serve_api(
-    database_url: str, certificates: Certificates, policies: Policies | None = None, **overrides: Any
+    database_url: str,
+    certificates: Certificates,
+    policies: Policies | None = None,
+    settings: StoreSettings | None = None,
+    **overrides: Any,
 ) -> AsyncIterator[RunningApi]:
-    """A server on ``database_url``; ``overrides`` replace fields of its ``ApiConfig``."""
+    """A server on ``database_url``; ``overrides`` replace fields of its ``ApiConfig``, ``settings`` its store's."""
     rules = policies or Policies()
     opened = open_store(
         database_url,
         sealer=lambda keys, cluster: DocumentSealer(Kek([KEK]), keys, cluster),
         server_name=str(overrides.get("server", "moorage")),
+        settings=settings,
     )
     async with opened as store:
         config = ApiConfig(

@@ -23,20 +23,21 @@ class Disconnected(Exception):
     """The client went away before its request was complete."""
 
 
-def too_large(limit: int) -> ApiError:
-    """413: the body is bigger than ``limit`` bytes."""
-    return ApiError(
-        413,
-        f"Request entity too large: limit is {limit}",
-        headers={"Connection": "close"},
-    )
+PATIENCE = 16
+"""A body of so many times the limit is still read and thrown away, so that the client gets to read why it is refused."""
+
+
+def too_large(limit: int, announced: int = 0) -> ApiError:
+    """413: the body is bigger than ``limit`` bytes. The connection ends where nobody knows how much is to come."""
+    headers = {} if 0 < announced <= limit * PATIENCE else {"Connection": "close"}
+    return ApiError(413, f"Request entity too large: limit is {limit}", headers=headers)
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
     """The whole body. Raises ApiError 413 past ``limit`` bytes, announced or not, and Disconnected."""
     announced = headers.get(b"content-length")
     if announced is not None and announced.isdigit() and int(announced) > limit:
-        raise too_large(limit)
+        raise too_large(limit, int(announced))
     message = await receive()
     if message["type"] != "http.request":
         raise Disconnected

@@ -128,6 +128,11 @@ class Planner:
 
     async def _create(self, writer: Writer, kind: Kind, namespace: str, document: Document, applies: bool) -> Planned:
         kind.default(document)
+        strategy.drop_status(kind, document)
+        if not applies:
+            # Before admission and strategy, as in Kubernetes: who creates an object owns what it asked for and its
+            # defaults, not what the system adds. Else an apply that takes over would have to take that away.
+            managers.record(kind, document, None, writer.manager, "", strategy.now())
         given = document["metadata"].get("name", "")
         request = AdmissionRequest(
             writer.identity, "CREATE", kind, "", namespace, given, document, None, writer.dry_run
@@ -137,8 +142,6 @@ class Planner:
         if namespaces.is_namespace(kind):
             namespaces.prepare(document)
         name: str = document["metadata"]["name"]
-        if not applies:
-            managers.record(kind, document, None, writer.manager, "", strategy.now())
         self._check(kind, name, kind.validate(document), await self.chain.validate(request))
         encoded = conversion.stored(kind, document)
         write = Write(
