@@ -48,13 +48,13 @@ class Cluster:
         await kubelet.pods.wait_synced()
         return kubelet
 
-    async def list(self, resource: Resource, labels: str = "") -> list[dict[str, Any]]:
+    async def objects(self, resource: Resource, labels: str = "") -> list[dict[str, Any]]:
         """Objects of the namespace."""
         return (await self.client.list(resource, self.namespace, labels=labels)).items
 
     async def ready_pods(self, labels: str = "") -> list[dict[str, Any]]:
         """Pods that are ready and not being deleted."""
-        pods = await self.list(PODS, labels)
+        pods = await self.objects(PODS, labels)
         ready = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
         return [pod for pod in ready if (condition(pod, "Ready") or {}).get("status") == "True"]
 
@@ -90,7 +90,7 @@ class Cluster:
 
     async def replica_sets(self) -> list[dict[str, Any]]:
         """ReplicaSets, oldest revision first."""
-        sets = await self.list(REPLICA_SETS)
+        sets = await self.objects(REPLICA_SETS)
         return sorted(sets, key=lambda each: int(each["metadata"]["annotations"]["deployment.kubernetes.io/revision"]))
 
 

@@ -34,7 +34,7 @@ async def test_pods_of_a_silent_node_are_replaced_elsewhere_and_it_may_come_back
 
         async def clean() -> bool:
             found = await cluster.client.get(NODES, "node-0")
-            pods = await cluster.list(PODS)
+            pods = await cluster.objects(PODS)
             return not found["spec"].get("taints") and len(pods) == 4
 
         await until(clean)
@@ -52,7 +52,7 @@ async def test_the_only_node_keeps_its_pods_when_it_falls_silent(api: RunningApi
             return taints == {("node.kubernetes.io/unreachable", "NoSchedule")}
 
         await until(unknown)
-        assert not any(pod["metadata"].get("deletionTimestamp") for pod in await cluster.list(PODS))
+        assert not any(pod["metadata"].get("deletionTimestamp") for pod in await cluster.objects(PODS))
 
 
 async def test_pods_of_a_deleted_node_are_removed(api: RunningApi) -> None:
@@ -64,7 +64,7 @@ async def test_pods_of_a_deleted_node_are_removed(api: RunningApi) -> None:
         await cluster.client.delete(LEASES, "node-0", "kube-node-lease")
 
         async def moved() -> bool:
-            pods = await cluster.list(PODS)
+            pods = await cluster.objects(PODS)
             return {pod["spec"].get("nodeName") for pod in pods} == {"node-1"} and len(await cluster.ready_pods()) == 4
 
         await until(moved)

@@ -38,7 +38,7 @@ async def test_foreground_deletion_ends_with_the_owner(api: RunningApi) -> None:
         assert found["metadata"]["finalizers"] == ["foregroundDeletion"]
 
         async def owners_wait() -> None:
-            sets = await cluster.list(REPLICA_SETS)
+            sets = await cluster.objects(REPLICA_SETS)
             assert sets
             assert all(each["metadata"].get("deletionTimestamp") for each in sets)
 
@@ -48,8 +48,8 @@ async def test_foreground_deletion_ends_with_the_owner(api: RunningApi) -> None:
             kubelet.alive = True
             kubelet.poke()
         await until(lambda: cluster.gone(lambda: cluster.client.get(DEPLOYMENTS, "web", "team")))
-        assert await cluster.list(PODS) == []
-        assert await cluster.list(REPLICA_SETS) == []
+        assert await cluster.objects(PODS) == []
+        assert await cluster.objects(REPLICA_SETS) == []
 
 
 async def test_orphaning_leaves_the_dependents(api: RunningApi) -> None:
@@ -58,12 +58,12 @@ async def test_orphaning_leaves_the_dependents(api: RunningApi) -> None:
         await cluster.rolled_out("web")
         await cluster.client.delete(DEPLOYMENTS, "web", "team", propagation="Orphan")
         await until(lambda: cluster.gone(lambda: cluster.client.get(DEPLOYMENTS, "web", "team")))
-        (replica_set,) = await cluster.list(REPLICA_SETS)
+        (replica_set,) = await cluster.objects(REPLICA_SETS)
         assert not replica_set["metadata"].get("ownerReferences")
         assert len(await cluster.ready_pods()) == 2
         await cluster.deploy(deployment(replicas=2))
         await cluster.rolled_out("web")
-        (adopted,) = await cluster.list(REPLICA_SETS)
+        (adopted,) = await cluster.objects(REPLICA_SETS)
         assert adopted["metadata"]["uid"] == replica_set["metadata"]["uid"]
 
 
@@ -121,7 +121,7 @@ async def test_a_deleted_namespace_empties_itself_and_goes(api: RunningApi) -> N
             assert conditions.get("NamespaceFinalizersRemaining") == expected, conditions
 
         await until(lambda: _true(held_up()))
-        assert await cluster.list(PODS) == []
+        assert await cluster.objects(PODS) == []
         change = {"metadata": {"uid": held["metadata"]["uid"], "finalizers": None}}
         await cluster.client.patch(CONFIG_MAPS, "held", change, "team")
         await until(lambda: cluster.gone(lambda: cluster.client.get(NAMESPACES, "team")), timeout=40)
@@ -130,14 +130,16 @@ async def test_a_deleted_namespace_empties_itself_and_goes(api: RunningApi) -> N
 async def test_every_namespace_has_a_default_service_account(api: RunningApi) -> None:
     async with running_cluster(api, nodes=0) as cluster:
 
-        async def there() -> Document:
-            return await cluster.client.get(SERVICE_ACCOUNTS, "default", "team")
-
         async def eventually() -> Document | None:
             found = (await cluster.client.list(SERVICE_ACCOUNTS, "team")).items
             return found[0] if found else None
 
-        first = await until(eventually)
+        async def exists() -> Document:
+            found = await eventually()
+            assert found is not None, "no default ServiceAccount"
+            return found
+
+        first = await until(exists)
         await cluster.client.delete(SERVICE_ACCOUNTS, "default", "team")
 
         async def made_again() -> bool:
@@ -145,7 +147,6 @@ async def test_every_namespace_has_a_default_service_account(api: RunningApi) ->
             return found is not None and found["metadata"]["uid"] != first["metadata"]["uid"]
 
         await until(made_again)
-        assert (await there())["metadata"]["name"] == "default"
 
 
 def _reference(owner: Document) -> Document:
@@ -164,7 +165,7 @@ async def _config_map(
 
 async def _eventually_empty(cluster: Cluster, what: str, resource: Any) -> None:
     async def empty() -> bool:
-        left = await cluster.list(resource)
+        left = await cluster.objects(resource)
         assert not left, f"{what}: {[each['metadata']['name'] for each in left]}"
         return True
 
