@@ -49,6 +49,7 @@ class Agent:
         self._options = options
         self.engine: Engine = engine or DockerEngine(options.docker)
         self.pods: Pods | None = None
+        self.logs: Logs | None = None
         self._sandbox_ready = False
 
     async def run(self) -> None:
@@ -123,7 +124,7 @@ class Agent:
         )
         informer = Informer(client, PODS, fields={"spec.nodeName": options.node})
         self.pods = pods = Pods(node, informer, orphan_grace=options.orphan_grace)
-        logs = Logs(engine, pods.find)
+        self.logs = logs = Logs(engine, pods.find)
         async with asyncio.TaskGroup() as group:
             group.create_task(registration.run_status(), name="node status")
             group.create_task(registration.run_lease(), name="node lease")

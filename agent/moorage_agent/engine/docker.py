@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import io
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -106,7 +107,7 @@ class DockerEngine:
         params = {"fromSrc": "-", "repo": name, "tag": tag, "changes": change}
         headers = {"Content-Type": "application/x-tar"}
         async with self._http.open(
-            "POST", "/images/create", params=params, data=archive, headers=headers, timeout=120.0
+            "POST", "/images/create", params=params, data=io.BytesIO(archive), headers=headers, timeout=120.0
         ) as answer:
             async for line in answer.content:
                 if "error" in (message := orjson.loads(line)):

@@ -50,10 +50,14 @@ def limits(resources: Mapping[str, Any] | None, most_processes: int) -> Limits:
 
 
 def oom_score(pod: Mapping[str, Any], container: Mapping[str, Any], node_memory: int) -> int:
-    """How early the kernel ends it when memory is short, by quality of service (the kubelet's ``GetContainerOOMScoreAdjust``)."""
+    """How early the kernel ends it when memory is short, by quality of service (the kubelet's ``GetContainerOOMScoreAdjust``).
+
+    Guaranteed pods get 0, not -997: lowering the score needs CAP_SYS_RESOURCE, which restricted engines do not have, and
+    then no such pod would start at all. The order among pods is the kubelet's.
+    """
     quality = (pod.get("status") or {}).get("qosClass")
     if quality == "Guaranteed":
-        return -997
+        return 0
     if quality == "BestEffort" or not node_memory:
         return 1000
     request = amount(str(((container.get("resources") or {}).get("requests") or {}).get("memory", 0)))

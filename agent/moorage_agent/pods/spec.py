@@ -47,8 +47,6 @@ def sandbox_spec(pod: Pod, identity: Identity, image: str, attempt: int, dns: Dn
         ports=[] if host_network else host_ports(pod),
         sysctls={one["name"]: one["value"] for one in security.get("sysctls") or ()},
         security=Security(drop=("ALL",), read_only_root=True, options=("no-new-privileges",)),
-        limits=quantities.limits(None, 16),
-        oom_score_adj=-998,
     )
 
 
