@@ -19,10 +19,10 @@ from typing import Any, Final
 
 import orjson
 
-from moorage.api import json_scan
+from moorage.api import json_scan, protobuf
 from moorage.api.errors import ApiError, bad_request
 from moorage.api.json_values import type_name
-from moorage.api.negotiate import JSON, PATCH_TYPES, YAML, media_type, unsupported_media_type
+from moorage.api.negotiate import JSON, PATCH_TYPES, PROTOBUF, YAML, media_type, unsupported_media_type
 from moorage.api.yamldoc import YamlError, load_yaml
 from moorage.resources.kind import Document, Kind
 from moorage.resources.schemas import cannot_be_handled, normalise
@@ -159,7 +159,11 @@ def _value(body: bytes, content_type: str, strictness: str) -> tuple[Any, tuple[
         return value, tuple(f'duplicate field "{path}"' for path in duplicates)
     if kind == YAML:
         return yaml_or_json(body), ()
-    raise unsupported_media_type()
+    if kind == PROTOBUF:
+        value = protobuf.decode(body)
+        json_scan.check_text(value)
+        return value, ()
+    raise unsupported_media_type((JSON, YAML, PROTOBUF))
 
 
 def _json(body: bytes, *, want_duplicates: bool = False) -> tuple[Any, list[str]]:

@@ -149,14 +149,13 @@ def test_what_only_looks_like_a_duplicate_is_none(body: str) -> None:
     assert decoded(body, strictness="Strict").warnings == ()
 
 
-@pytest.mark.parametrize(
-    "content_type", ["application/vnd.kubernetes.protobuf", "application/cbor", "text/plain", "application/xml; a=b"]
-)
+@pytest.mark.parametrize("content_type", ["application/cbor", "text/plain", "application/xml; a=b"])
 def test_other_media_types_are_unsupported(content_type: str) -> None:
     error = refused("{}", content_type=content_type)
     assert (error.code, error.reason) == (415, "UnsupportedMediaType")
     assert error.message == (
-        "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml"
+        "the body of the request was in an unknown format - accepted media types include: "
+        "application/json, application/yaml, application/vnd.kubernetes.protobuf"
     )
 
 
