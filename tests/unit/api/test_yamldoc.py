@@ -98,6 +98,13 @@ def test_a_billion_laughs() -> None:
         load_yaml("\n".join(levels))
 
 
+@pytest.mark.parametrize("text", ["- a\n" * 300, "[" + "1," * 300 + "]", "".join(f"k{n}: v\n" for n in range(300))])
+def test_too_many_values(text: str) -> None:
+    with pytest.raises(YamlError, match="the document has too many values"):
+        load_yaml(text, max_nodes=200)
+    assert load_yaml(text, max_nodes=1000)
+
+
 def test_an_alias_to_itself() -> None:
     with pytest.raises(YamlError, match="exceeded max depth"):
         load_yaml("a: &a [*a]")

@@ -66,8 +66,8 @@ def _checked(patch: Any) -> list[dict[str, Any]]:
 
 
 def _unprocessable(detail: str) -> ApiError:
-    message = f"the server rejected our request due to an error in our request: {detail}"
-    return ApiError(422, message, details={"causes": [{"reason": "UnexpectedServerResponse", "message": detail}]})
+    # No causes: kubectl would print them in place of the message, as if a field of the object were wrong.
+    return ApiError(422, f"the server rejected our request due to an error in our request: {detail}")
 
 
 class _State:
