@@ -75,6 +75,4 @@ EVENT = Kind(
     validate=_errors,
     validate_update=_update_errors,
     fields=_fields,
-    to_storage=to_core,
-    from_storage=from_core,
 )

@@ -79,13 +79,6 @@ def immutable(path: str, new: Any, old: Any) -> list[FieldError]:
     return [] if new == old else [invalid(path, new, IMMUTABLE)]
 
 
-def in_range(path: str, value: int, low: int, high: int) -> list[FieldError]:
-    """One error where ``value`` is not within ``low`` to ``high``."""
-    if low <= value <= high:
-        return []
-    return [invalid(path, value, f"must be between {low} and {high}, inclusive")]
-
-
 def not_negative(path: str, value: int) -> list[FieldError]:
     """One error where ``value`` is below 0."""
     return [] if value >= 0 else [invalid(path, value, NOT_NEGATIVE)]

@@ -154,12 +154,6 @@ class Kind:
     validate_update: Callable[[Document, Document], Sequence[FieldError]] = no_update_errors
     validate_status_update: Callable[[Document, Document], Sequence[FieldError]] = no_update_errors
     fields: Callable[[Document], Mapping[str, str]] = no_fields
-    to_storage: Callable[[Document], Document] | None = None
-    """Another served form of a kind that is stored differently (events.k8s.io Events are kept as core Events): the
-    document as it is stored. None: it is stored as it is served.
-    """
-    from_storage: Callable[[Document], Document] | None = None
-    """The served form of a stored document, or None."""
     grace_seconds: Callable[[Document, int | None], int] | None = None
     """Graceful deletion (Pod): (document, requested seconds or None) -> seconds to wait; 0 deletes at once. None:
     this kind has no graceful deletion.

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 LABEL_LENGTH = 63
 SUBDOMAIN_LENGTH = 253
+_QUALIFIED_LENGTH = SUBDOMAIN_LENGTH + 1 + LABEL_LENGTH
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
@@ -17,7 +18,6 @@ _LABEL_1035 = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 _QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE = r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?"
 _CONFIG_KEY = r"[-._a-zA-Z0-9]+"
-_ENV_NAME = r"[-._a-zA-Z][-._a-zA-Z0-9]*"
 _PORT_CHARACTERS = r"[-a-z0-9]+"
 _HTTP_HEADER = r"[-A-Za-z0-9]+"
 
@@ -64,23 +64,27 @@ def _too_long(limit: int) -> str:
     return f"must be no more than {limit} bytes"
 
 
-@lru_cache(4096)
+# What is remembered is bounded in length: a client chooses these texts.
 def dns_subdomain(name: str) -> str | None:
     """RFC 1123 subdomain of at most 253 characters: the name of most objects."""
-    if len(name) > SUBDOMAIN_LENGTH:
-        return _too_long(SUBDOMAIN_LENGTH)
+    return _too_long(SUBDOMAIN_LENGTH) if len(name) > SUBDOMAIN_LENGTH else _dns_subdomain(name)
+
+
+@lru_cache(4096)
+def _dns_subdomain(name: str) -> str | None:
     return None if _subdomain(name) else _pattern(SUBDOMAIN_MESSAGE, _SUBDOMAIN, "example.com")
 
 
-@lru_cache(4096)
 def dns_label(name: str) -> str | None:
     """RFC 1123 label of at most 63 characters: namespaces, containers, volumes."""
-    if len(name) > LABEL_LENGTH:
-        return _too_long(LABEL_LENGTH)
+    return _too_long(LABEL_LENGTH) if len(name) > LABEL_LENGTH else _dns_label(name)
+
+
+@lru_cache(4096)
+def _dns_label(name: str) -> str | None:
     return None if _label(name) else _pattern(LABEL_MESSAGE, _LABEL, "my-name", "123-abc")
 
 
-@lru_cache(1024)
 def dns_1035_label(name: str) -> str | None:
     """RFC 1035 label of at most 63 characters: services."""
     if len(name) > LABEL_LENGTH:
@@ -98,9 +102,17 @@ def path_segment(name: str) -> str | None:
     return None
 
 
-@lru_cache(4096)
 def qualified_name(name: str) -> str | None:
     """``[prefix/]name``: keys of labels, annotations, taints, extended resources."""
+    return _judge_qualified(name) if len(name) > _QUALIFIED_LENGTH else _qualified_name(name)
+
+
+@lru_cache(4096)
+def _qualified_name(name: str) -> str | None:
+    return _judge_qualified(name)
+
+
+def _judge_qualified(name: str) -> str | None:
     prefix, slash, last = name.rpartition("/")
     if slash:
         if "/" in prefix:
@@ -120,11 +132,13 @@ def qualified_name(name: str) -> str | None:
     return None
 
 
-@lru_cache(4096)
 def label_value(value: str) -> str | None:
     """A label's value: empty, or at most 63 characters."""
-    if len(value) > LABEL_LENGTH:
-        return _too_long(LABEL_LENGTH)
+    return _too_long(LABEL_LENGTH) if len(value) > LABEL_LENGTH else _judge_label_value(value)
+
+
+@lru_cache(4096)
+def _judge_label_value(value: str) -> str | None:
     if not _label_value(value):
         return _pattern(LABEL_VALUE_MESSAGE, _LABEL_VALUE, "MyValue", "my_value", "12345")
     return None

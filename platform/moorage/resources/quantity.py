@@ -6,7 +6,7 @@ Source: "Quantity" in the Kubernetes API reference and API conventions. Values f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
@@ -121,21 +121,4 @@ def total(texts: Iterable[str]) -> Quantity:
     result = Quantity(0)
     for text in texts:
         result = add(result, parse(text))
-    return result
-
-
-def largest(left: Mapping[str, Quantity], right: Mapping[str, Quantity]) -> dict[str, Quantity]:
-    """For each resource the larger of both."""
-    result = dict(left)
-    for name, quantity in right.items():
-        if name not in result or quantity.nanos > result[name].nanos:
-            result[name] = quantity
-    return result
-
-
-def summed(left: Mapping[str, Quantity], right: Mapping[str, Quantity]) -> dict[str, Quantity]:
-    """For each resource the sum of both."""
-    result = dict(left)
-    for name, quantity in right.items():
-        result[name] = add(result[name], quantity) if name in result else quantity
     return result

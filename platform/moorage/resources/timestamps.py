@@ -81,16 +81,6 @@ def seconds(text: str) -> float:
     return parse(text).timestamp()
 
 
-def from_seconds(moment: float) -> str:
-    """``2026-01-02T03:04:05Z`` for seconds since the epoch."""
-    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def micro_from_seconds(moment: float) -> str:
-    """``2026-01-02T03:04:05.678901Z`` for seconds since the epoch."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def human_duration(span: float) -> str:
     """``95s``, ``5m30s``, ``3h10m``, ``2d4h``, ``40d``, ``3y20d``: two units at most, coarser with age, as kubectl prints it."""
     whole = int(span)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from datetime import UTC, datetime
 from typing import Any
 
 from moorage.resources import schemas
@@ -17,6 +18,11 @@ NOW = 1_767_225_600.0
 """2026-01-01T00:00:00Z."""
 
 _REGISTRY = builtin_registry()
+
+
+def ago(seconds: int) -> str:
+    """The time ``seconds`` before NOW."""
+    return datetime.fromtimestamp(NOW - seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def kind(name: str, group: str = "") -> Kind:

@@ -1,4 +1,4 @@
-"""The published definitions, and what merge machinery asks of them."""
+"""The published definitions and our own."""
 
 from moorage.resources import schemas
 from moorage.resources.schemas.definitions import Definitions, references
@@ -6,60 +6,20 @@ from moorage.resources.schemas.definitions import Definitions, references
 POD = "io.k8s.api.core.v1.Pod"
 
 
-def test_fields_are_found_through_references() -> None:
-    pod = schemas.definition(POD)
-    spec = schemas.field(pod, "spec")
-    assert spec is not None
-    containers = schemas.field(spec, "containers")
-    assert containers is not None
-    container = schemas.items(containers)
-    assert container is not None
-    assert schemas.field(container, "image") is not None
-    assert schemas.field(container, "nonsense") is None
-    assert schemas.items(container) is None
-
-
-def test_a_map_has_any_field() -> None:
-    metadata = schemas.field(schemas.definition(POD), "metadata")
-    assert metadata is not None
-    labels = schemas.field(metadata, "labels")
-    assert labels is not None
-    value = schemas.field(labels, "anything")
-    assert value is not None
-    assert "string" in value["type"]
+def test_a_reference_is_followed_and_what_stands_beside_it_is_kept() -> None:
+    spec = schemas.definition("io.k8s.api.apps.v1.DeploymentSpec")
+    strategy = schemas.resolve(spec["properties"]["strategy"])
+    assert "rollingUpdate" in strategy["properties"]
+    assert strategy["x-kubernetes-patch-strategy"] == "retainKeys"
+    assert schemas.resolve(spec["properties"]["strategy"]) is strategy
+    assert schemas.resolve(spec["properties"]["replicas"]) is spec["properties"]["replicas"]
 
 
 def test_lists_say_how_they_merge() -> None:
-    spec = schemas.definition("io.k8s.api.core.v1.PodSpec")
-    containers = schemas.field(spec, "containers")
-    assert containers is not None
-    assert schemas.list_type(containers) == "map"
-    assert schemas.map_keys(containers) == ("name",)
-    assert schemas.merge_key(containers) == "name"
-    assert schemas.patch_strategies(containers) == ("merge",)
-    assert not schemas.is_atomic(containers)
-    ports = schemas.field(schemas.definition("io.k8s.api.core.v1.Container"), "ports")
-    assert ports is not None
-    assert schemas.map_keys(ports) == ("containerPort", "protocol")
-    assert schemas.map_key_defaults(ports) == {"protocol": "TCP"}
-
-
-def test_atomic_lists_and_objects() -> None:
-    args = schemas.field(schemas.definition("io.k8s.api.core.v1.Container"), "args")
-    assert args is not None
-    assert schemas.is_atomic(args)
-    assert schemas.merge_key(args) is None
-    assert schemas.patch_strategies(args) == ()
-    selector = schemas.field(schemas.definition("io.k8s.api.apps.v1.DeploymentSpec"), "selector")
-    assert selector is not None
-    assert schemas.is_atomic(selector)
-
-
-def test_extensions_beside_a_reference_are_kept() -> None:
-    strategy = schemas.field(schemas.definition("io.k8s.api.apps.v1.DeploymentSpec"), "strategy")
-    assert strategy is not None
-    assert schemas.patch_strategies(strategy) == ("retainKeys",)
-    assert "rollingUpdate" in strategy["properties"]
+    containers = schemas.definition("io.k8s.api.core.v1.PodSpec")["properties"]["containers"]
+    assert containers["x-kubernetes-list-type"] == "map"
+    assert containers["x-kubernetes-list-map-keys"] == ["name"]
+    assert containers["x-kubernetes-patch-merge-key"] == "name"
 
 
 def test_only_what_is_reached_is_kept_and_without_descriptions() -> None:

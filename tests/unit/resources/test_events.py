@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from moorage.resources import events
-from moorage.resources.timestamps import from_seconds
-from tests.unit.resources.documents import NOW, REMOVED, edited, kind, plain, problems
+from tests.unit.resources.documents import NOW, REMOVED, ago, edited, kind, plain, problems
 
 CORE, NEW = kind("Event"), kind("Event", "events.k8s.io")
 LEGACY = plain(
@@ -39,8 +38,6 @@ def test_both_forms_are_one_event() -> None:
 
 def test_they_share_a_store() -> None:
     assert CORE.storage == NEW.storage
-    assert NEW.to_storage is events.to_core
-    assert NEW.from_storage is events.from_core
     assert CORE.ttl == NEW.ttl == 3600
 
 
@@ -140,8 +137,8 @@ def test_columns() -> None:
     event = {
         **LEGACY,
         "message": " Started it.\n",
-        "firstTimestamp": from_seconds(NOW - 300),
-        "lastTimestamp": from_seconds(NOW - 60),
+        "firstTimestamp": ago(300),
+        "lastTimestamp": ago(60),
         "count": 4,
         "source": {"component": "agent", "host": "n"},
     }

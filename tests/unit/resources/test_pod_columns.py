@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from moorage.resources.core.pods import state
-from moorage.resources.timestamps import from_seconds
-from tests.unit.resources.documents import NOW, kind
+from tests.unit.resources.documents import NOW, ago, kind
 
 POD = kind("Pod")
 CELLS = {column.name: column.cell for column in POD.columns}
@@ -97,7 +96,7 @@ def test_while_it_initializes(pod: dict[str, Any], ready: str, status: str) -> N
 
 
 def test_restarts_and_the_last_of_them() -> None:
-    last = {"lastState": {"terminated": {"finishedAt": from_seconds(NOW - 300)}}}
+    last = {"lastState": {"terminated": {"finishedAt": ago(300)}}}
     assert row(with_status(running(restartCount=0)))["Restarts"] == "0"
     assert row(with_status(running(restartCount=3)))["Restarts"] == "3"
     assert row(with_status(running(restartCount=3, **last), running(restartCount=1)))["Restarts"] == "4 (5m ago)"
@@ -119,19 +118,13 @@ def test_wide_columns() -> None:
 
 
 def test_age() -> None:
-    pod = {"metadata": {"name": "web", "creationTimestamp": from_seconds(NOW - 90)}}
+    pod = {"metadata": {"name": "web", "creationTimestamp": ago(90)}}
     assert row(pod).items() >= {"Name": "web", "Age": "90s"}.items()
 
 
 def test_questions_about_a_pod() -> None:
-    ready = with_status(running(), conditions=[{**READY[0], "lastTransitionTime": from_seconds(NOW - 10)}])
+    ready = with_status(running(), conditions=READY)
     assert state.is_ready(ready)
     assert not state.is_ready(with_status(running()))
-    assert state.is_available(ready, 0, NOW)
-    assert state.is_available(ready, 10, NOW)
-    assert not state.is_available(ready, 11, NOW)
-    assert not state.is_available(with_status(running()), 0, NOW)
-    assert state.is_active(ready)
-    assert not state.is_active({**ready, **DELETED})
-    assert not state.is_active(with_status(phase="Failed"))
+    assert not state.is_finished(ready)
     assert state.is_finished(with_status(phase="Succeeded"))

@@ -78,12 +78,6 @@ def test_sums_keep_the_first_notation() -> None:
     assert quantity.total([]) == Quantity(0)
 
 
-def test_largest_and_summed() -> None:
-    small, large = {"cpu": Quantity(1)}, {"cpu": Quantity(2), "memory": Quantity(3)}
-    assert quantity.largest(small, large) == large
-    assert quantity.summed(small, large) == {"cpu": Quantity(3), "memory": Quantity(3)}
-
-
 @given(
     st.integers(0, 10**12),
     st.sampled_from(["n", "u", "m", "", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti", "e3", "e-3", "E6"]),

@@ -142,14 +142,17 @@ def container(cpu: str, **rest: Any) -> dict[str, Any]:
     ],
 )
 def test_what_a_pod_needs(spec: dict[str, Any], millicores: int) -> None:
-    assert amounts.cpu_and_memory({"spec": spec})[0] == millicores
+    assert amounts.pod_amounts(spec).get("cpu", 0) == millicores
+
+
+def test_units() -> None:
+    assert amounts.in_units({"cpu": "1.5", "memory": "1Ki", "pods": "3"}) == {"cpu": 1500, "memory": 1024, "pods": 3}
+    assert amounts.in_units(None) == {}
 
 
 def test_overhead_counts_as_a_limit_only_where_there_is_one() -> None:
     spec = {"containers": [{"resources": {"limits": {"cpu": "1"}}}], "overhead": {"cpu": "1", "memory": "1Mi"}}
-    assert {name: str(amount) for name, amount in amounts.pod_requests({"spec": spec}, "limits").items()} == {
-        "cpu": "2"
-    }
+    assert amounts.pod_amounts(spec, "limits") == {"cpu": 2000}
 
 
 BOTH = {"cpu": "1", "memory": "1Gi"}

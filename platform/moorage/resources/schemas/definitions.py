@@ -1,4 +1,4 @@
-"""The published v1.36 definitions, lean in memory, and how merge machinery asks them about fields and lists.
+"""The published v1.36 definitions, lean in memory.
 
 The set comes from the data files of ``kubernetes-validate`` (strict variant). What is kept here has neither descriptions nor
 definitions that no served kind reaches; ``described()`` reads the whole again for whoever publishes it.
@@ -36,7 +36,6 @@ FREE_FORM = frozenset(
 )
 """Definitions whose contents are kept as they are."""
 
-_MAP_KEY_DEFAULTS: Mapping[str, str] = {"protocol": "TCP"}
 _DROPPED = frozenset({"description", "x-kubernetes-group-version-kind", "enum", "$schema"})
 
 
@@ -135,19 +134,6 @@ class Definitions:
             self._resolved[id(node)] = resolved
         return resolved
 
-    def field(self, node: Node, name: str) -> Node | None:
-        """The resolved schema of field ``name`` of an object or map, or None where it has no such field."""
-        resolved = self.resolve(node)
-        child = resolved.get("properties", {}).get(name)
-        if child is None:
-            child = resolved.get("additionalProperties")
-        return self.resolve(child) if isinstance(child, Mapping) else None
-
-    def items(self, node: Node) -> Node | None:
-        """The resolved schema of a list's items, or None where ``node`` is no list."""
-        child = self.resolve(node).get("items")
-        return self.resolve(child) if isinstance(child, Mapping) else None
-
 
 @cache
 def published() -> Definitions:
@@ -163,48 +149,3 @@ def definition(name: str) -> Node:
 def resolve(node: Node) -> Node:
     """``node`` with its ``$ref`` followed."""
     return published().resolve(node)
-
-
-def field(node: Node, name: str) -> Node | None:
-    """The resolved schema of a field of an object or of a map's values."""
-    return published().field(node, name)
-
-
-def items(node: Node) -> Node | None:
-    """The resolved schema of a list's items."""
-    return published().items(node)
-
-
-def list_type(node: Node) -> str:
-    """``atomic`` (also where nothing is said), ``set`` or ``map``."""
-    kind: str = resolve(node).get("x-kubernetes-list-type", "atomic")
-    return kind
-
-
-def map_keys(node: Node) -> tuple[str, ...]:
-    """The fields that identify an item of a ``map`` list."""
-    return tuple(resolve(node).get("x-kubernetes-list-map-keys", ()))
-
-
-def map_key_defaults(node: Node) -> Mapping[str, str]:
-    """Values of key fields that an item may leave out (``protocol: TCP``)."""
-    return {key: _MAP_KEY_DEFAULTS[key] for key in map_keys(node) if key in _MAP_KEY_DEFAULTS}
-
-
-def is_atomic(node: Node) -> bool:
-    """A list or object that is owned and replaced as a whole."""
-    resolved = resolve(node)
-    if "items" in resolved:
-        return list_type(resolved) == "atomic"
-    return resolved.get("x-kubernetes-map-type") == "atomic"
-
-
-def merge_key(node: Node) -> str | None:
-    """The field by which strategic merge patch matches the items of a list, or None."""
-    key: str | None = resolve(node).get("x-kubernetes-patch-merge-key")
-    return key
-
-
-def patch_strategies(node: Node) -> tuple[str, ...]:
-    """``merge``, ``replace``, ``retainKeys``: how strategic merge patch treats the field."""
-    return tuple(filter(None, resolve(node).get("x-kubernetes-patch-strategy", "").split(",")))

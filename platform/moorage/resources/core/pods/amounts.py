@@ -10,7 +10,6 @@ from typing import Any
 
 from moorage.resources import quantity
 from moorage.resources.kind import Document
-from moorage.resources.quantity import Quantity
 
 GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"
 _COMPUTE = ("cpu", "memory")
@@ -21,41 +20,52 @@ def is_sidecar(container: Mapping[str, Any]) -> bool:
     return container.get("restartPolicy") == "Always"
 
 
-def _amounts(container: Mapping[str, Any], which: str) -> dict[str, Quantity]:
-    listed = (container.get("resources") or {}).get(which) or {}
-    return {name: quantity.parse(text) for name, text in listed.items()}
+def in_units(listed: Mapping[str, str] | None) -> dict[str, int]:
+    """A list of resources as integers: CPU in millicores, everything else in whole units (bytes, counts), rounded up."""
+    return {
+        name: quantity.milli(text) if name == "cpu" else quantity.whole(text) for name, text in (listed or {}).items()
+    }
 
 
-def pod_requests(pod: Document, which: str = "requests") -> dict[str, Quantity]:
-    """Resource name -> what the pod needs: all containers and sidecars together, or, where it is more, an init container
-    with the sidecars started before it; plus overhead. ``which`` may be ``limits``.
+def _asked(part: Mapping[str, Any], which: str) -> dict[str, int]:
+    return in_units((part.get("resources") or {}).get(which))
+
+
+def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, amount in more.items():
+        total[name] = total.get(name, 0) + amount
+
+
+def _raise(total: dict[str, int], floor: Mapping[str, int]) -> None:
+    for name, amount in floor.items():
+        if amount > total.get(name, -1):
+            total[name] = amount
+
+
+def pod_amounts(spec: Mapping[str, Any], which: str = "requests") -> dict[str, int]:
+    """Resource name -> what a pod with this spec needs, as ``in_units``: all containers and sidecars together, or, where
+    that is more, an init container with the sidecars started before it; what the pod asks for as a whole goes before;
+    plus overhead. ``which`` may be ``limits``.
     """
-    spec = pod.get("spec") or {}
-    running: dict[str, Quantity] = {}
+    total: dict[str, int] = {}
     for container in spec.get("containers") or ():
-        running = quantity.summed(running, _amounts(container, which))
-    sidecars: dict[str, Quantity] = {}
-    starting: dict[str, Quantity] = {}
+        _add(total, _asked(container, which))
+    sidecars: dict[str, int] = {}
+    peak: dict[str, int] = {}
     for container in spec.get("initContainers") or ():
-        own = _amounts(container, which)
+        own = _asked(container, which)
         if is_sidecar(container):
-            sidecars = quantity.summed(sidecars, own)
-            starting = quantity.largest(starting, sidecars)
+            _add(sidecars, own)
+            _raise(peak, sidecars)
         else:
-            starting = quantity.largest(starting, quantity.summed(sidecars, own))
-    result = quantity.largest(quantity.summed(running, sidecars), starting)
-    result |= _amounts(spec, which)
-    overhead = {name: quantity.parse(text) for name, text in (spec.get("overhead") or {}).items()}
-    if which == "limits":
-        overhead = {name: amount for name, amount in overhead.items() if name in result}
-    return quantity.summed(result, overhead)
-
-
-def cpu_and_memory(pod: Document) -> tuple[int, int]:
-    """Requests in millicores and bytes."""
-    requests = pod_requests(pod)
-    cpu, memory = requests.get("cpu", Quantity(0)), requests.get("memory", Quantity(0))
-    return -(-cpu.nanos // 10**6), -(-memory.nanos // quantity.NANO)
+            _add(own, sidecars)
+            _raise(peak, own)
+    _add(total, sidecars)
+    _raise(total, peak)
+    total |= _asked(spec, which)
+    overhead = in_units(spec.get("overhead"))
+    _add(total, overhead if which == "requests" else {name: overhead[name] for name in overhead if name in total})
+    return total
 
 
 def _positive(parts: Iterable[Mapping[str, Any]], which: str) -> dict[str, int]:

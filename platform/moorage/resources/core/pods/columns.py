@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from moorage.resources import timestamps
+from moorage.resources.core.pods.amounts import is_sidecar
+from moorage.resources.core.pods.state import condition, is_finished, is_ready
 from moorage.resources.kind import Column, Document
 from moorage.resources.printing import AGE, NAME, NONE, at, text
 
@@ -20,17 +22,6 @@ class Summary:
     reason: str = ""
     restarts: int = 0
     last_restart: str = ""
-
-
-def _restartable(container: Mapping[str, Any] | None) -> bool:
-    return container is not None and container.get("restartPolicy") == "Always"
-
-
-def _condition(pod: Document, kind: str) -> Mapping[str, Any]:
-    for condition in at(pod, "status.conditions", ()):
-        if condition.get("type") == kind:
-            return condition  # type: ignore[no-any-return]  # documents are untyped
-    return {}
 
 
 def _exit_text(terminated: Mapping[str, Any]) -> str:
@@ -51,7 +42,7 @@ def _walk_init(pod: Document, summary: Summary, sidecars: Summary) -> bool:
     declared = {each.get("name"): each for each in at(pod, "spec.initContainers", ())}
     for index, status in enumerate(at(pod, "status.initContainerStatuses", ())):
         _note_restarts(summary, status)
-        sidecar = _restartable(declared.get(status.get("name")))
+        sidecar = is_sidecar(declared.get(status.get("name"), {}))
         if sidecar:
             _note_restarts(sidecars, status)
         state = status.get("state") or {}
@@ -85,7 +76,7 @@ def _walk_containers(pod: Document, summary: Summary) -> None:
             running = True
             summary.ready += 1
     if summary.reason == "Completed" and running:
-        summary.reason = "Running" if _condition(pod, "Ready").get("status") == "True" else "NotReady"
+        summary.reason = "Running" if is_ready(pod) else "NotReady"
 
 
 def summarise(pod: Document) -> Summary:
@@ -93,17 +84,17 @@ def summarise(pod: Document) -> Summary:
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     summary, sidecars = Summary(), Summary()
     summary.reason = status.get("reason") or status.get("phase", "")
-    if _condition(pod, "PodScheduled").get("reason") == "SchedulingGated":
+    if condition(pod, "PodScheduled").get("reason") == "SchedulingGated":
         summary.reason = "SchedulingGated"
-    summary.total = len(spec.get("containers", ())) + sum(map(_restartable, spec.get("initContainers", ())))
+    summary.total = len(spec.get("containers", ())) + sum(map(is_sidecar, spec.get("initContainers", ())))
     initializing = _walk_init(pod, summary, sidecars)
-    if not initializing or _condition(pod, "Initialized").get("status") == "True":
+    if not initializing or condition(pod, "Initialized").get("status") == "True":
         summary.restarts, summary.last_restart = sidecars.restarts, sidecars.last_restart
         _walk_containers(pod, summary)
     if at(pod, "metadata.deletionTimestamp"):
         if status.get("reason") == "NodeLost":
             summary.reason = "Unknown"
-        elif status.get("phase") not in ("Succeeded", "Failed"):
+        elif not is_finished(pod):
             summary.reason = "Terminating"
     return summary
 
@@ -133,7 +124,7 @@ def _gates(pod: Document, _now: float) -> Any:
     gates = at(pod, "spec.readinessGates", ())
     if not gates:
         return NONE
-    true = sum(_condition(pod, gate.get("conditionType", "")).get("status") == "True" for gate in gates)
+    true = sum(condition(pod, gate.get("conditionType", "")).get("status") == "True" for gate in gates)
     return f"{true}/{len(gates)}"
 
 

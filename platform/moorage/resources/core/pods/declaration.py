@@ -9,6 +9,7 @@ from moorage.resources.core.pods.columns import COLUMNS
 from moorage.resources.core.pods.defaults import default_pod
 from moorage.resources.core.pods.pod_rules import binding_errors, pod_errors
 from moorage.resources.core.pods.prepare import prepare_create
+from moorage.resources.core.pods.state import is_finished
 from moorage.resources.core.pods.update_rules import status_update_errors, update_errors
 from moorage.resources.declaring import CORE, by_name, status_of
 from moorage.resources.kind import Document, GroupVersionKind, Kind, ResourceKey, Subresource
@@ -36,9 +37,9 @@ def grace_seconds(pod: Document, requested: int | None) -> int:
 
     A negative period counts as 1 second. Source: "Pod Lifecycle", "Termination of Pods".
     """
-    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    spec = pod.get("spec") or {}
     period: int = spec.get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS) if requested is None else requested
-    if not spec.get("nodeName") or status.get("phase") in ("Succeeded", "Failed"):
+    if not spec.get("nodeName") or is_finished(pod):
         return 0
     return 1 if period < 0 else period
 
