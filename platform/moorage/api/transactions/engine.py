@@ -192,7 +192,8 @@ class Engine:
 
 
 def _numbered(overlay: Overlay, verdicts: Sequence[Verdict]) -> dict[object, int]:
-    return {write.key: verdict.revision for write, verdict in zip(overlay.writes, verdicts, strict=True)}
+    # A transaction that only moves refs has a verdict for itself and no write.
+    return {write.key: verdict.revision for write, verdict in zip(overlay.writes, verdicts, strict=False)}
 
 
 def _results(run: _Run, outcomes: Outcomes, revisions: Sequence[int] | dict[object, int]) -> Sequence[OperationResult]:
