@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 
 def copied(value: Any) -> Any:
-    """A copy that shares no container with ``value``."""
-    if isinstance(value, dict):
-        return {key: copied(child) if isinstance(child, dict | list) else child for key, child in value.items()}
-    if isinstance(value, list):
-        return [copied(child) if isinstance(child, dict | list) else child for child in value]
-    return value
+    """A copy that shares no container with ``value``. Through JSON and back: several times faster than walking it."""
+    return orjson.loads(orjson.dumps(value)) if isinstance(value, dict | list) else value
 
 
 def equal(left: Any, right: Any) -> bool:

@@ -57,7 +57,7 @@ def apply(
     last = managers.get(applier)
     managers[applier] = Owned(fields, kind.api_version, now)
     merged: Document = merge(_bare(live or {}), _without_times(config), structure)
-    if last is not None:
+    if last is not None and difference(last.fields, fields):
         merged = prune(merged, last.fields, managers, structure)
     result = _stored_form(kind, merged)
     managers = _settle(kind, live, merged, result, managers, applier, force, subresource)
@@ -108,11 +108,14 @@ def _bare(live: Document) -> Document:
 
 
 def _without_times(config: Document) -> Document:
-    """The config without what only the system sets: a client that applies what it read must not set it either."""
+    """The config without what only the system sets: a client that applies what it read must not set it either.
+
+    resourceVersion and uid stay: they are preconditions, and the caller's to check.
+    """
     metadata = config.get("metadata")
     if not isinstance(metadata, dict):
         return config
-    dropped = ("creationTimestamp", "managedFields", "selfLink", "generation", "resourceVersion")
+    dropped = ("creationTimestamp", "managedFields", "selfLink", "generation")
     return {**config, "metadata": {key: value for key, value in metadata.items() if key not in dropped}}
 
 

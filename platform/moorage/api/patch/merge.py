@@ -15,17 +15,20 @@ def merge_patch(document: Document, patch: Any) -> Document:
         raise bad_request(
             f"error decoding patch: json: cannot unmarshal {type_name(patch)} into Go value of type map[string]interface {{}}"
         )
-    result: Document = _merged(document, patch)
+    result: Document = copied(document)
+    _merge(result, copied(patch))
     return result
 
 
-def _merged(target: Any, patch: Any) -> Any:
-    if not isinstance(patch, dict):
-        return copied(patch)
-    result = {} if not isinstance(target, dict) else {k: v if k in patch else copied(v) for k, v in target.items()}
+def _merge(target: dict[str, Any], patch: dict[str, Any]) -> None:
+    """Merge into ``target``, which takes over parts of ``patch``."""
     for key, value in patch.items():
         if value is None:
-            result.pop(key, None)
+            target.pop(key, None)
+        elif isinstance(value, dict):
+            before = target.get(key)
+            if not isinstance(before, dict):
+                before = target[key] = {}
+            _merge(before, value)
         else:
-            result[key] = _merged(result.get(key), value)
-    return result
+            target[key] = value

@@ -423,3 +423,5 @@ def test_what_the_system_sets_may_be_applied_back() -> None:
     again = apply(DEPLOYMENT, live, config, "carol", force=False, now=at(9))
     owned = next(each for each in again["metadata"]["managedFields"] if each["manager"] == "carol")
     assert set(owned["fieldsV1"]["f:metadata"]) == {"f:labels"}
+    assert again["metadata"]["resourceVersion"] == "5", "a precondition, which the caller checks"
+    assert "generation" not in again["metadata"]
