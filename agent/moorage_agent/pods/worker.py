@@ -41,8 +41,8 @@ Document = dict[str, Any]
 
 END = "END"
 """The name under which cleaning up and finishing run; upper case, so no container's."""
-SETTLE = 0.1
-"""Seconds for which a status on the way to Running waits for a better one."""
+SETTLE_FIRST, SETTLE = 0.1, 1.0
+"""Seconds for which a status on the way to Running waits for a better one: the pod's first, and later ones."""
 HOLD_FIRST, HOLD_LAST = 0.5, 15.0
 """Seconds for which an operation that failed keeps others from its container."""
 FORCED_GRACE = 2.0
@@ -72,6 +72,7 @@ class PodWorker:
         self._interruptible: set[str] = set()
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._holds: dict[str, float] = {}
+        self._told: dict[str, str] = {}
         self._wake = asyncio.Event()
         self._report_at = 0.0
         self._do = Operations(self)
@@ -157,9 +158,20 @@ class PodWorker:
             self._begin(action)
         if decision.failed:
             self.failed = decision.failed
+        self._tell_back_offs(seen, decision)
         if not self.gone:
             self._report(seen, decision, now)
         return decision.wake_at
+
+    def _tell_back_offs(self, seen: Observed, decision: actions.Plan) -> None:
+        """One event for each end that is followed by a wait."""
+        metadata = self.pod["metadata"]
+        for name, waiting in decision.waiting.items():
+            last = seen.last(name)
+            if waiting.reason == "CrashLoopBackOff" and last is not None and self._told.get(name) != last.container.id:
+                self._told[name] = last.container.id
+                where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+                self.tell("Warning", "BackOff", f"Back-off restarting failed container {name} in pod {where}", name)
 
     def observe(self) -> Observed:
         """The pod as it is known now."""
@@ -362,11 +374,11 @@ class PodWorker:
         document = status.pod_status(self.pod, seen, decision, now, host, self)
         starting = document["phase"] == "Pending" and not decision.waiting and bool(self._operations)
         if starting and self.termination is None:
-            if not self._report_at:
-                self._report_at = now + SETTLE
+            self._report_at = self._report_at or now + SETTLE_FIRST
             if now < self._report_at:
                 decision.wake(self._report_at)
                 return
+            self._report_at = now + SETTLE
         self.node.status.submit(self.pod, document)
 
     async def _abandon(self) -> None:
