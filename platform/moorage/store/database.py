@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -167,6 +168,13 @@ async def abandon(connection: Connection) -> None:
         log.debug("closing a connection failed", extra={"action": "close", "error": str(error)})
 
 
+def _has_news(connection: Connection) -> bool:
+    """Whether the server has said something to an idle connection; that is its farewell."""
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN | select.POLLHUP | select.POLLERR)
+    return bool(poll.poll(0))
+
+
 class Readers:
     """A few connections for reads and small writes, opened as needed."""
 
@@ -218,8 +226,9 @@ class Readers:
     async def _take(self) -> Connection:
         while self._idle:
             connection = self._idle.pop()
-            if not connection.closed:
+            if not connection.closed and not _has_news(connection):
                 return connection
+            await abandon(connection)
         return await self._database.connect_within(time.monotonic() + self._database.settings.read_deadline)
 
     async def _give_back(self, connection: Connection) -> None:

@@ -174,7 +174,7 @@ class Postgres:
             if not left:
                 break
             self._signal(left, step)
-            self._wait_gone(left, 5.0)
+            self._wait_gone(left, 2.0)
         if stubborn := self.processes():
             raise PostgresError(
                 f"PostgreSQL processes {sorted(stubborn)} of {self.place.data} do not end; end them by hand"
