@@ -56,11 +56,6 @@ def size(*paths: str) -> Callable[[Document, float], Any]:
     return lambda document, _now: sum(len(at(document, path, ())) for path in paths)
 
 
-def since(path: str) -> Callable[[Document, float], Any]:
-    """A cell with how long ago the time at ``path`` was."""
-    return lambda document, now: timestamps.age(at(document, path, None), now)
-
-
 def labels(values: Mapping[str, str] | None) -> str:
     """``a=1,b=2``, sorted; ``<none>`` where there are none."""
     return ",".join(f"{key}={value}" for key, value in sorted((values or {}).items())) or NONE

@@ -57,6 +57,7 @@ SERVICE = Kind(
     short_names=("svc",),
     categories=("all",),
     storage=ResourceKey("", "services"),
+    allow_create_on_update=True,
     name_rule=names.dns_1035_label,
     subresources=by_name((status_of("", "v1", "Service"),)),
     columns=(
