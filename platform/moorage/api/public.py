@@ -9,7 +9,7 @@ import asyncio
 import platform
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 import moorage
@@ -20,25 +20,25 @@ from moorage.api.errors import ApiError, no_such_path
 from moorage.api.negotiate import YAML, for_discovery, for_openapi_v2, for_openapi_v3
 from moorage.api.router import Router, method_not_allowed
 from moorage.api.service import Service, denied
+from moorage.store.contracts import Unavailable
 
 MAJOR, MINOR = "1", "36"
 """The Kubernetes version whose API is served."""
 
 
-def public_routes(service: Service, router: Router) -> APIRouter:
-    """All of them."""
-    routes = APIRouter()
+def add_public_routes(app: FastAPI, service: Service, router: Router) -> None:
+    """Add all of them to ``app``."""
     endpoints = _Endpoints(service, router)
-    routes.add_api_route("/version", endpoints.version, methods=["GET"])
-    routes.add_api_route("/cacerts", endpoints.cacerts, methods=["GET"])
-    routes.add_api_route("/metrics", endpoints.metrics, methods=["GET"])
-    routes.add_api_route("/openapi/v2", endpoints.openapi_v2, methods=["GET"])
-    routes.add_api_route("/openapi/v3", endpoints.openapi_index, methods=["GET"])
-    routes.add_api_route("/openapi/v3/{path:path}", endpoints.openapi_v3, methods=["GET"])
+    for path in ("/version", "/version/"):  # kr8s asks with the slash
+        app.add_api_route(path, endpoints.version, methods=["GET"])
+    app.add_api_route("/cacerts", endpoints.cacerts, methods=["GET"])
+    app.add_api_route("/metrics", endpoints.metrics, methods=["GET"])
+    app.add_api_route("/openapi/v2", endpoints.openapi_v2, methods=["GET"])
+    app.add_api_route("/openapi/v3", endpoints.openapi_index, methods=["GET"])
+    app.add_api_route("/openapi/v3/{path:path}", endpoints.openapi_v3, methods=["GET"])
     for path in ("/api", "/apis", "/api/{version}", "/apis/{group}", "/apis/{group}/{version}"):
-        routes.add_api_route(path, endpoints.discovery, methods=["GET"])
-        routes.add_api_route(path + "/", endpoints.discovery, methods=["GET"])
-    return routes
+        app.add_api_route(path, endpoints.discovery, methods=["GET"])
+        app.add_api_route(path + "/", endpoints.discovery, methods=["GET"])
 
 
 class _Endpoints:
@@ -70,8 +70,18 @@ class _Endpoints:
     async def metrics(self, request: Request) -> Response:
         """Prometheus text."""
         await self._permit(request)
-        text = "\n".join(self._service.metrics.lines()) + "\n"
+        lines = [*self._service.metrics.lines(), *await self._store_lines()]
+        for source in self._service.config.metrics:
+            lines.extend(source())
+        text = "\n".join(lines) + "\n"
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _store_lines(self) -> list[str]:
+        try:
+            revision = await self._service.store.latest()
+        except Unavailable:
+            return ["moorage_store_up 0"]
+        return ["moorage_store_up 1", f"moorage_store_revision {revision}"]
 
     async def discovery(self, request: Request) -> Response:
         """``/api`` and ``/apis``, whole or in parts."""
