@@ -72,13 +72,14 @@ async def _git(work: Path, target: Installation, *arguments: str) -> None:
         helper.write_text(f"https://bench:{target.token}@{host}\n")
         (work / ".gitignore").write_text(".git-credentials\n.gitignore\n")
     settings = [
-        f"http.sslCAInfo={target.ca_file}", f"credential.helper=store --file={helper}",
+        f"credential.helper=store --file={helper}",
         "user.name=bench", "user.email=bench@example.invalid",
     ]  # fmt: skip
     options = [part for setting in settings for part in ("-c", setting)]
     process = await asyncio.create_subprocess_exec(
         "git", *options, *arguments, cwd=work, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": os.devnull},
+        # The variable, not http.sslCAInfo: where a machine sets it, it wins over the setting.
+        env={**os.environ, "GIT_SSL_CAINFO": str(target.ca_file), "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": os.devnull},
     )  # fmt: skip
     output = (await process.communicate())[0].decode()
     if process.returncode:
