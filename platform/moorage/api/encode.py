@@ -2,7 +2,7 @@
 
 * ``encode(document)`` -> ``Encoded``: serialised once, ``metadata.resourceVersion`` empty at a recorded offset.
 * ``dumps(value, pretty=False)`` -> JSON bytes with a newline; ``yaml_bytes(value)`` for ``application/yaml``.
-* ``list_bytes(kind, datas, ...)`` joins objects' bytes to a list; ``list_parts`` yields the same in parts.
+* ``list_header(kind, revision, ...)`` and ``LIST_TAIL``: what stands around the joined bytes of a list's objects.
 * ``watch_line(type, object_bytes)``, ``bookmark_line(...)``, ``error_line(status)``: lines of a watch.
 * ``partial(document, version)``, ``partial_list(documents, ...)``: ``PartialObjectMetadata(List)``.
 """
@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -45,11 +45,6 @@ def dumps(value: Any, pretty: bool = False) -> bytes:
     """JSON with a final newline; two spaces of indentation where ``pretty``."""
     option = orjson.OPT_APPEND_NEWLINE | (orjson.OPT_INDENT_2 if pretty else 0)
     return orjson.dumps(value, option=option)
-
-
-def prettified(data: bytes) -> bytes:
-    """JSON bytes, indented."""
-    return dumps(orjson.loads(data), pretty=True)
 
 
 def yaml_bytes(value: Any) -> bytes:
@@ -89,37 +84,6 @@ def list_header(
 
 
 LIST_TAIL: Final = b"]}\n"
-
-
-def list_bytes(
-    kind: Kind, datas: Iterable[bytes], revision: int | str, token: str = "", remaining: int | None = None
-) -> bytes:
-    """A list whose items are ``datas`` (JSON of each object), joined."""
-    return b"".join((list_header(kind, revision, token, remaining), b",".join(datas), LIST_TAIL))
-
-
-def list_parts(
-    kind: Kind,
-    datas: Iterable[bytes],
-    revision: int | str,
-    token: str = "",
-    remaining: int | None = None,
-    part_size: int = 256 * 1024,
-) -> Iterator[bytes]:
-    """The same in parts of about ``part_size`` bytes, for bodies that are too large to hold twice."""
-    held: list[bytes] = [list_header(kind, revision, token, remaining)]
-    size = 0
-    separator = b""
-    for data in datas:
-        held.append(separator)
-        held.append(data)
-        separator = b","
-        size += len(data) + 1
-        if size >= part_size:
-            yield b"".join(held)
-            held, size = [], 0
-    held.append(LIST_TAIL)
-    yield b"".join(held)
 
 
 def watch_line(type_: str, object_bytes: bytes) -> bytes:

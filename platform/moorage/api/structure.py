@@ -15,7 +15,6 @@ Source: structured-merge-diff's schema conversion (list-type and map-type first,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Final
 
 from moorage.resources.schemas import definition
@@ -87,15 +86,19 @@ DEDUCED_VALUE: Final = Structure(DEDUCED)
 """Undescribed, but merged by what it is."""
 
 
-@cache
+_built: dict[str, tuple[Mapping[str, Any], Structure]] = {}
+
+
 def structure_of(name: str) -> Structure:
-    """The structure of the definition ``name`` (``io.k8s.api.core.v1.Pod``). Raises KeyError where there is none."""
-    return _Builder().named(name)
+    """The structure of the definition ``name`` (``io.k8s.api.core.v1.Pod``). Raises KeyError where there is none.
 
-
-def structure_from(schema: Mapping[str, Any]) -> Structure:
-    """The structure of a schema that is not in the published set (``$ref`` may point into it)."""
-    return _Builder().build(schema, {})
+    Built once, and again where the definition was replaced (custom kinds change at run time).
+    """
+    schema = definition(name)
+    known = _built.get(name)
+    if known is None or known[0] is not schema:
+        known = _built[name] = (schema, _Builder().named(name))
+    return known[1]
 
 
 class _Builder:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from moorage.api.structure import ANY, DEDUCED, LIST, MAP, OBJECT, SCALAR, Structure, structure_from, structure_of
+from moorage.api.structure import ANY, DEDUCED, LIST, MAP, OBJECT, SCALAR, Structure, structure_of
+from moorage.resources.schemas import add_definition
 from tests.unit.api.kinds import REGISTRY
 
 POD = structure_of("io.k8s.api.core.v1.Pod")
@@ -85,8 +86,12 @@ def test_schemas_of_custom_kinds() -> None:
             "meta": {"allOf": [{"$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}]},
         },
     }
-    custom = structure_from(schema)
+    add_definition("io.example.v1.Boat", schema)
+    custom = structure_of("io.example.v1.Boat")
+    assert structure_of("io.example.v1.Boat") is custom
     assert at(custom, "free.any.thing").shape == DEDUCED
     assert at(custom, "port").shape == SCALAR
     assert (at(custom, "old").keys, at(custom, "old").atomic) == (("id",), False)
     assert at(custom, "meta.labels").shape == MAP
+    add_definition("io.example.v1.Boat", {"type": "object", "properties": {"mast": {"type": "string"}}})
+    assert list(structure_of("io.example.v1.Boat").fields) == ["mast"]

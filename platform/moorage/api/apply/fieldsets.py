@@ -58,22 +58,6 @@ def difference(left: FieldSet, right: FieldSet) -> FieldSet:
     return result
 
 
-def without_trees(left: FieldSet, right: FieldSet) -> FieldSet:
-    """Members of ``left`` that are neither members of ``right`` nor below one."""
-    result: FieldSet = {}
-    for key, mine in left.items():
-        other = right.get(key)
-        if other is None:
-            result[key] = mine
-        elif not _is_member(other):
-            below = without_trees(_below(mine), other)
-            if _is_member(mine):
-                result[key] = {SELF: {}, **below} if below else {}
-            elif below:
-                result[key] = below
-    return result
-
-
 def intersection(left: FieldSet, right: FieldSet) -> FieldSet:
     """Members of both sets."""
     result: FieldSet = {}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.api.apply.fieldsets import difference, has, intersection, paths, union, without_trees
+from moorage.api.apply.fieldsets import difference, has, intersection, paths, union
 
 Paths = frozenset[tuple[str, ...]]
 
@@ -48,8 +48,6 @@ def test_the_operations_are_those_of_sets(left: Paths, right: Paths) -> None:
     assert members(union(one, other)) == left | right
     assert members(difference(one, other)) == left - right
     assert members(intersection(one, other)) == left & right
-    below = {path for path in left if any(path[: len(root)] == root for root in right)}
-    assert members(without_trees(one, other)) == left - below
     assert (one, other) == (as_set(left), as_set(right)), "the arguments must not be changed"
 
 
