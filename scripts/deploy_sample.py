@@ -148,7 +148,13 @@ class Sample:
         self._git("push", "--set-upstream", "origin", "main", show=True)
 
     def _git(self, *arguments: str, show: bool = False) -> None:
-        environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": os.devnull}
+        # The variable, too: where a machine sets one of its own, it wins over http.sslCAInfo.
+        environment = {
+            **os.environ,
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_SSL_CAINFO": str(self.ca),
+        }
         environment = {key: value for key, value in environment.items() if key not in {"GIT_DIR", "GIT_WORK_TREE"}}
         result = subprocess.run(
             ["git", "-C", str(self.work), *arguments],

@@ -59,5 +59,5 @@ def create(
         f'team "{name}": namespace {name}, kubeconfig {file}\n'
         f"  kubectl --kubeconfig {file} get pods\n"
         f"push to deploy (user name: anything; password: the token in the kubeconfig):\n"
-        f"  git -c http.sslCAInfo={session.file.parent}/pki/ca.crt push {session.config.server}/git/{name}/REPOSITORY.git main"
+        f"  GIT_SSL_CAINFO={session.file.parent}/pki/ca.crt git push {session.config.server}/git/{name}/REPOSITORY.git main"
     )
