@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moorage.resources import schemas
@@ -83,9 +83,10 @@ def taken(of: Kind, random: Random) -> Document:
 
 
 @pytest.mark.parametrize("of", [*BUILTIN, BINDING, SCALE], ids=lambda of: f"{of.group}/{of.plural}")
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(st.randoms(use_true_random=False))
-def test_every_function_answers(of: Kind, random: Random) -> None:
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32))
+def test_every_function_answers(of: Kind, seed: int) -> None:
+    random = Random(seed)
     new, old = taken(of, random), taken(of, random)
     again = deepcopy(new)
     of.default(again)
