@@ -15,8 +15,8 @@ from moorage.api import paths
 from moorage.api.bootstrap import Startup
 from moorage.api.config import ApiConfig
 from moorage.api.contracts import Transactor
-from moorage.api.health import health_routes
-from moorage.api.public import error_handlers, public_routes
+from moorage.api.health import add_health_routes
+from moorage.api.public import add_public_routes, error_handlers
 from moorage.api.router import Router
 from moorage.api.service import Service
 from moorage.api.transactions.engine import Engine
@@ -41,8 +41,8 @@ class MoorageApp(FastAPI):
         )
         self._router = Router(service)
         self._mounts = tuple((mount.prefix.rstrip("/"), mount.app) for mount in service.config.mounts)
-        self.include_router(health_routes(service, self.startup))
-        self.include_router(public_routes(service, self._router))
+        add_health_routes(self, service, self.startup)
+        add_public_routes(self, service, self._router)
         error_handlers(self)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -65,6 +65,8 @@ class ApiConfig:
     version: Mapping[str, str] = field(default_factory=dict)
     """Additions to ``/version``."""
     ca_pem: bytes = b""
+    metrics: Sequence[Callable[[], Iterable[str]]] = ()
+    """Whose lines ``/metrics`` shows beside the API's own (Prometheus text)."""
     bookmark_seconds: float = 60.0
     """How often a watcher that asked for them gets a bookmark."""
     request_seconds: float = 60.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse
 
 from moorage.api.bootstrap import Startup
@@ -18,9 +18,8 @@ Check = Callable[[], Awaitable[str]]
 """Returns what is wrong, "" for nothing."""
 
 
-def health_routes(service: Service, startup: Startup) -> APIRouter:
-    """The three endpoints."""
-    router = APIRouter()
+def add_health_routes(app: FastAPI, service: Service, startup: Startup) -> None:
+    """Add the three endpoints to ``app``."""
 
     async def ping() -> str:
         return ""
@@ -42,9 +41,8 @@ def health_routes(service: Service, startup: Startup) -> APIRouter:
     alive: Mapping[str, Check] = {"ping": ping}
     ready: Mapping[str, Check] = {"ping": ping, "database": database, "startup": started, "shutdown": shutdown}
     for path, checks in (("livez", alive), ("healthz", ready), ("readyz", ready)):
-        router.add_api_route(f"/{path}", _endpoint(path, checks), methods=["GET"])
-        router.add_api_route(f"/{path}/{{check}}", _single(checks), methods=["GET"])
-    return router
+        app.add_api_route(f"/{path}", _endpoint(path, checks), methods=["GET"])
+        app.add_api_route(f"/{path}/{{check}}", _single(checks), methods=["GET"])
 
 
 def _endpoint(path: str, checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[PlainTextResponse]]:

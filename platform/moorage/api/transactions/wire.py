@@ -259,7 +259,7 @@ def _causes(index: int, error: Mapping[str, Any]) -> list[dict[str, str]]:
         {
             "reason": str(cause.get("reason", "")),
             "message": str(cause.get("message", "")),
-            "field": f"{path}.object.{cause['field']}" if cause.get("field") else path,
+            "field": f"{path}.object.{cause['field'].lstrip('.')}" if cause.get("field") else path,
         }
         for cause in own
     ]

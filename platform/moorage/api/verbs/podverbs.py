@@ -23,6 +23,8 @@ from moorage.resources.core.pods.declaration import BINDING
 from moorage.resources.kind import Document
 
 SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+FIRST_SECONDS = 1.0
+"""How long a node may take to say no before the client is told yes."""
 
 
 async def bind(service: Service, request: Request) -> None:
@@ -56,46 +58,66 @@ async def log(service: Service, request: Request) -> None:
         await request.respond(200, b"", asgi.TEXT)
         return
     async with service.config.tunnels.open(node, asked) as opened:
-        chunks = aiter(opened)
+        await _Copy(service, request, aiter(opened)).run()
+
+
+class _Copy:
+    """One log on its way: until the node ends the stream, the client goes, or the server stops."""
+
+    def __init__(self, service: Service, request: Request, chunks: AsyncIterator[bytes]) -> None:
+        self._service = service
+        self._request = request
+        self._chunks = chunks
+
+    async def run(self) -> None:
+        """Answer. What the node refuses at once is a refusal; what goes wrong later is said in the stream, as kubelets do."""
+        copier = asyncio.create_task(self._copy(), name="log: copy")
+        listener = asyncio.create_task(_client_gone(self._request), name="log: client's end")
+
+        def end() -> None:
+            copier.cancel()
+
+        self._service.streams.add(end)
         try:
-            first = await anext(chunks, None)
+            if not self._service.stopping.is_set():
+                await asyncio.wait((copier, listener), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._service.streams.discard(end)
+            for task in (copier, listener):
+                task.cancel()
+            await asyncio.gather(copier, listener, return_exceptions=True)
+        if not copier.cancelled() and (error := copier.exception()) is not None:
+            raise error
+        await self._start()
+        await self._request.send({"type": "http.response.body", "body": b""})
+
+    async def _copy(self) -> None:
+        first = asyncio.ensure_future(anext(self._chunks, None))
+        try:
+            await asyncio.wait((first,), timeout=FIRST_SECONDS)
+            if not first.done():
+                # A quiet log: the client should know that it is followed.
+                await self._start()
+            chunk = await first
+            while chunk is not None:
+                await self._start()
+                await self._request.send({"type": "http.response.body", "body": chunk, "more_body": True})
+                chunk = await anext(self._chunks, None)
         except TunnelError as error:
-            raise api_error(error.status) from error
-        await _stream(service, request, first, chunks)
+            if not self._request.code:
+                raise api_error(error.status) from error
+            text = f"\nthe log ends here: {error}\n".encode()
+            await self._request.send({"type": "http.response.body", "body": text, "more_body": True})
+        finally:
+            first.cancel()
 
-
-async def _stream(service: Service, request: Request, first: bytes | None, chunks: AsyncIterator[bytes]) -> None:
-    """Copy until the node ends the stream, the client goes, or the server stops."""
-    request.code = 200
-    headers = [(b"content-type", asgi.TEXT), *request.answer_headers()]
-    await request.send({"type": "http.response.start", "status": 200, "headers": headers})
-    await request.send({"type": "http.response.body", "body": first or b"", "more_body": True})
-    copier = asyncio.create_task(_copy(request, chunks), name="log: copy")
-    listener = asyncio.create_task(_client_gone(request), name="log: client's end")
-
-    def end() -> None:
-        copier.cancel()
-
-    service.streams.add(end)
-    try:
-        if first is not None and not service.stopping.is_set():
-            await asyncio.wait((copier, listener), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        service.streams.discard(end)
-        for task in (copier, listener):
-            task.cancel()
-        await asyncio.gather(copier, listener, return_exceptions=True)
-    await request.send({"type": "http.response.body", "body": b""})
-
-
-async def _copy(request: Request, chunks: AsyncIterator[bytes]) -> None:
-    try:
-        async for chunk in chunks:
-            await request.send({"type": "http.response.body", "body": chunk, "more_body": True})
-    except TunnelError as error:
-        # The 200 is out: what went wrong can only be said in the stream, as kubelets do.
-        text = f"\nthe log ends here: {error}\n".encode()
-        await request.send({"type": "http.response.body", "body": text, "more_body": True})
+    async def _start(self) -> None:
+        if self._request.code:
+            return
+        self._request.code = 200
+        headers = [(b"content-type", asgi.TEXT), *self._request.answer_headers()]
+        await self._request.send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._request.send({"type": "http.response.body", "body": b"", "more_body": True})
 
 
 async def _client_gone(request: Request) -> None:

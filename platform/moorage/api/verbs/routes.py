@@ -11,7 +11,7 @@ from moorage.api.options import ListOptions, flag
 from moorage.api.request import Request
 from moorage.api.service import Service
 from moorage.api.transactions import endpoint
-from moorage.api.verbs import deleting, podverbs, reading, scaling, watching, writing
+from moorage.api.verbs import deleting, finalizing, podverbs, reading, scaling, watching, writing
 
 CollectionVerb = Callable[[Service, Request, ListOptions, Filter], Awaitable[None]]
 ObjectVerb = Callable[[Service, Request], Awaitable[None]]
@@ -33,7 +33,7 @@ OBJECT: dict[tuple[str, str], ObjectVerb] = {
     ("scale", "get"): scaling.get,
     ("scale", "update"): scaling.update,
     ("scale", "patch"): scaling.patch_scale,
-    ("finalize", "update"): writing.update,
+    ("finalize", "update"): finalizing.finalize,
     ("binding", "create"): podverbs.bind,
     ("log", "get"): podverbs.log,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from moorage.api import decode, negotiate, patch
@@ -17,6 +18,8 @@ from moorage.api.service import Service
 from moorage.api.writing.contracts import Planned, View, Writer
 from moorage.api.writing.executor import Done, Plan
 from moorage.resources.kind import Document, FieldError, Kind
+
+Check = Callable[[Document], Awaitable[None]]
 
 
 async def create(service: Service, request: Request, refused: Decision | None) -> None:
@@ -45,9 +48,16 @@ async def create(service: Service, request: Request, refused: Decision | None) -
 
 async def update(service: Service, request: Request) -> None:
     """PUT of an object or of its ``/status``."""
+    await update_with(service, request)
+
+
+async def update_with(service: Service, request: Request, check: Check | None = None) -> None:
+    """PUT. ``check`` may refuse the body by raising ApiError."""
     kind = request.kind
     options = write_options(request.query, "UpdateOptions")
     body = await object_body(request, kind, options.strictness)
+    if check is not None:
+        await check(body())
     writer = service.writer(request, options.manager, options.dry_run, options.strictness)
     planner = service.planner
 
