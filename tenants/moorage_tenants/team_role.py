@@ -24,12 +24,18 @@ _READ_ONLY = frozenset(
         ("", "resourcequotas"),
         ("", "limitranges"),
         ("apps", "controllerrevisions"),
-        ("gitops.moorage.io", "applications"),
     }
 )
 """What the platform derives or an administrator sets."""
 _SUBRESOURCES = {"scale": frozenset({"get", "update", "patch"}), "status": frozenset({"get"})}
-_POD_SUBRESOURCES = {"log": frozenset({"get"}), "eviction": frozenset({"create"})}
+_OWN_SUBRESOURCES = {
+    ("", "pods", "log"): frozenset({"get"}),
+    ("", "pods", "eviction"): frozenset({"create"}),
+    ("gitops.moorage.io", "repositories", "push"): frozenset({"create"}),
+    # A push writes, as the pusher and in its own transaction, what it deployed; that tells about the team's objects only.
+    ("gitops.moorage.io", "repositories", "status"): frozenset({"get", "patch"}),
+    ("gitops.moorage.io", "applications", "status"): frozenset({"get", "patch"}),
+}
 
 
 class TeamRole:
@@ -75,9 +81,7 @@ def _within(attributes: Attributes) -> bool:
     resource = (attributes.group, attributes.resource)
     verb, subresource = attributes.verb, attributes.subresource
     if subresource:
-        allowed = _SUBRESOURCES.get(subresource)
-        if allowed is None and resource == ("", "pods"):
-            allowed = _POD_SUBRESOURCES.get(subresource)
+        allowed = _OWN_SUBRESOURCES.get((*resource, subresource)) or _SUBRESOURCES.get(subresource)
         return allowed is not None and verb in allowed and attributes.group in _GROUPS
     if verb in READ_VERBS:
         return attributes.group in _GROUPS or attributes.group in _READ_ONLY_GROUPS

@@ -92,7 +92,12 @@ async def test_a_pod_that_fits_nowhere_says_why(kubectl: Kubectl, image: str) ->
 
 
 def test_logs(kubectl: Kubectl, image: str) -> None:
-    kubectl("apply", "-f", "-", stdin=pod("talker", image, "for i in 1 2 3; do echo line $i; done; echo error >&2"))
+    kubectl(
+        "apply",
+        "-f",
+        "-",
+        stdin=pod("talker", image, "for i in 1 2 3; do echo line $i; done; sleep 0.3; echo error >&2"),
+    )
     kubectl("wait", "pod/talker", "--for=jsonpath={.status.phase}=Succeeded", PATIENCE)
     assert kubectl("logs", "talker").splitlines() == ["line 1", "line 2", "line 3", "error"]
     assert kubectl("logs", "talker", "--tail=1") == "error"

@@ -42,13 +42,13 @@ class Kubectl:
         """The same in another namespace."""
         return replace(self, namespace=namespace)
 
-    def __call__(self, *arguments: str, stdin: str = "", timeout: float = 60) -> str:
+    def __call__(self, *arguments: str, stdin: str = "", timeout: float = 90) -> str:
         """Run it; its output. Fails the test where it fails."""
         result = self.attempt(*arguments, stdin=stdin, timeout=timeout)
         assert result.code == 0, f"kubectl {' '.join(arguments)}: exit code {result.code}\n{result.out}\n{result.err}"
         return result.out
 
-    def attempt(self, *arguments: str, stdin: str = "", timeout: float = 60, **environment: str) -> Result:
+    def attempt(self, *arguments: str, stdin: str = "", timeout: float = 90, **environment: str) -> Result:
         """Run it, whatever becomes of it."""
         done = subprocess.run(
             self._command(arguments),

@@ -35,6 +35,7 @@ async def run_controllers(server: str, token_file: Path, ca_file: Path | None) -
     """Stand for election, and run everything while leading. Returns after SIGTERM. Raises SetupError."""
     from moorage.controllers import run as controllers_run
     from moorage.scheduler import run as scheduler_run
+    from moorage_gitops.engine import run as engine_run
 
     client = await _client(server, token_file, ca_file, "moorage-controllers")
     identity = os.environ.get(IDENTITY_VARIABLE) or f"{socket.gethostname()}_{secrets.token_hex(4)}"
@@ -44,6 +45,7 @@ async def run_controllers(server: str, token_file: Path, ca_file: Path | None) -
         informers = Informers(client)
         async with asyncio.TaskGroup() as group:
             group.create_task(scheduler_run.run(client, informers=informers), name="scheduler")
+            group.create_task(engine_run.run(client, informers=informers), name="gitops engine")
             group.create_task(controllers_run.run(client, informers=informers, ready=notice.ready), name="controllers")
             group.create_task(informers.run(), name="informers")
 

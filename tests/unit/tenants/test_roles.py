@@ -123,7 +123,10 @@ async def test_a_team_works_in_its_namespaces(house: House, namespace: str) -> N
     assert allowed == {"get", "update", "patch"}
     assert await house.allowed(blue, resource="pods", subresource="log", namespace=namespace, name="x") == {"get"}
     assert await house.allowed(blue, resource="events", namespace=namespace) == READ
-    assert await house.allowed(blue, group="gitops.moorage.io", resource="applications", namespace=namespace) == READ
+    git = {"group": "gitops.moorage.io", "namespace": namespace, "name": "x"}
+    assert await house.allowed(blue, **git, resource="applications") == ALL
+    assert await house.allowed(blue, **git, resource="repositories", subresource="push") == {"create"}
+    assert await house.allowed(blue, **git, resource="applications", subresource="status") == {"get", "patch"}
 
 
 @pytest.mark.parametrize("subresource", ["status", "binding", "finalize", "exec", "token", "ephemeralcontainers", "x"])
