@@ -75,10 +75,18 @@ class Cluster:
 
         return await until(complete, timeout=timeout)
 
-    async def events(self, name: str, reason: str) -> list[str]:
-        """Messages of the events about an object."""
-        found = await self.client.list(EVENTS, self.namespace, fields={"involvedObject.name": name, "reason": reason})
-        return [event["message"] for event in found.items]
+    async def event(self, name: str, reason: str, message: str) -> None:
+        """Wait for an event about an object."""
+
+        async def recorded() -> bool:
+            found = await self.client.list(
+                EVENTS, self.namespace, fields={"involvedObject.name": name, "reason": reason}
+            )
+            messages = [event["message"] for event in found.items]
+            assert message in messages, messages
+            return True
+
+        await until(recorded)
 
     async def gone(self, get: Callable[[], Awaitable[object]]) -> bool:
         """Whether a read ends in NotFound."""

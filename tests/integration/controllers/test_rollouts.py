@@ -51,8 +51,8 @@ async def test_rolling_update_keeps_its_promises_at_every_moment(api: RunningApi
         assert max(total for total, _ in seen) <= 6  # surge, and one that is just being replaced
         old, new = await cluster.replica_sets()
         assert (old["spec"]["replicas"], new["spec"]["replicas"]) == (0, 4)
-        messages = await until(lambda: cluster.events("web", "ScalingReplicaSet"))
-        assert f"Scaled up replica set {old['metadata']['name']} from 0 to 4" in messages
+        message = f"Scaled up replica set {old['metadata']['name']} from 0 to 4"
+        await cluster.event("web", "ScalingReplicaSet", message)
 
 
 async def test_recreate_never_mixes_versions(api: RunningApi) -> None:
