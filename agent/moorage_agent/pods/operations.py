@@ -26,7 +26,7 @@ from moorage_agent.objects import Snapshot
 from moorage_agent.pods import actions, environment, hooks
 from moorage_agent.pods import labels as names
 from moorage_agent.pods import spec as specs
-from moorage_agent.pods.observed import POD, VOLUMES, Failure, ImageState
+from moorage_agent.pods.observed import POD, VOLUMES, Attempt, Failure, ImageState, attempt_of
 from moorage_agent.volumes import sources
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ FINALIZERS = 10.0
 """Seconds after which an object that still exists is deleted again."""
 LEAST_GRACE = 2.0
 """Seconds that a container has after a preStop hook used up its time."""
-LOG_TAIL = 80
-"""Lines of log that stand in for a missing termination message (``FallbackToLogsOnError``), 2048 bytes at most."""
+LOG_TAIL, LOG_BYTES = 80, 2048
+"""Lines, and bytes at most, of log that stand in for a missing termination message (``FallbackToLogsOnError``)."""
 
 
 def retry_delay(tries: int, most: float) -> float:
@@ -53,8 +53,6 @@ class Operations:
     def __init__(self, worker: PodWorker) -> None:
         self._worker = worker
         self._node = worker.node
-        self.messages: dict[str, str] = {}
-        """Termination messages taken from logs, by container id."""
 
     async def sandbox(self, action: actions.CreateSandbox | actions.StartSandbox | actions.StopSandbox) -> None:
         """Make and start, start, or stop the sandbox."""
@@ -220,11 +218,10 @@ class Operations:
             worker.tell(
                 "Warning", "Failed", f"Error: failed to start container {name!r}: {error}".replace("'", '"'), name
             )
-        found = await self._node.engine.inspect(identity)
-        if found.state is State.CREATED and not found.error:
+        await self.ended(identity)
+        known = worker.history.get(identity)
+        if known is not None and known.dangling:
             raise EngineError(f"container {name} was not started")
-        worker.history.put(found)
-        worker.wake()
 
     async def _post_start(self, name: str, identity: str) -> None:
         worker = self._worker
@@ -261,8 +258,7 @@ class Operations:
         except NoSuchContainer:
             worker.history.drop(identity)
             return
-        await self._take_message(name, identity)
-        await worker.refresh(identity)
+        await self.ended(identity)
 
     async def _stop(self, identity: str, seconds: float) -> None:
         """Stop a container; a shorter grace period that comes meanwhile (a second, harder delete) holds from then on."""
@@ -285,39 +281,35 @@ class Operations:
             raise
         await stop
 
-    async def _take_message(self, name: str, identity: str) -> None:
-        """Where a container failed and left no message, keep the end of its log as one, if its spec says so."""
-        worker = self._worker
-        spec = next((one for one in _every(worker.pod) if one["name"] == name), {})
-        known = worker.history.get(identity)
-        if (
-            spec.get("terminationMessagePolicy") != "FallbackToLogsOnError"
-            or known is None
-            or identity in self.messages
-        ):
+    async def ended(self, identity: str) -> None:
+        """A container may have ended: look at it, and where it failed and left no message, keep the end of its log as one, if
+        its spec says so.
+        """
+        try:
+            found = await self._node.engine.inspect(identity)
+            attempt = attempt_of(found)
+            if attempt is not None and attempt.ended and found.exit_code != 0:
+                await self._take_message(attempt)
+            self._worker.history.put(found)
+        except NoSuchContainer:
+            self._worker.history.drop(identity)
+        self._worker.wake()
+
+    async def _take_message(self, attempt: Attempt) -> None:
+        worker, volumes = self._worker, self._node.volumes
+        spec = next((one for one in _every(worker.pod) if one["name"] == attempt.name), {})
+        if spec.get("terminationMessagePolicy") != "FallbackToLogsOnError":
             return
-        found = await self._node.engine.inspect(identity)
-        if found.exit_code == 0 or self._node.volumes.message(worker.uid, name, known.attempt):
+        if attempt.container.error or volumes.message(worker.uid, attempt.name, attempt.attempt):
             return
         options = LogOptions(tail=LOG_TAIL, tty=bool(spec.get("tty")))
-        text = b"".join([chunk async for chunk in self._node.engine.logs(identity, options)])
-        self.messages[identity] = text[-2048:].decode("utf-8", "replace")
-
-    async def ended(self, identity: str) -> None:
-        """The engine says that a container may have ended."""
-        known = self._worker.history.get(identity)
-        if known is not None and known.name != names.SANDBOX_NAME:
-            try:
-                await self._take_message(known.name, identity)
-            except NoSuchContainer:
-                self._worker.history.drop(identity)
-        await self._worker.refresh(identity)
+        text = b"".join([chunk async for chunk in self._node.engine.logs(attempt.container.id, options)])
+        await self._blocking(volumes.leave_message, worker.uid, attempt.name, attempt.attempt, text[-LOG_BYTES:])
 
     async def remove(self, identity: str) -> None:
         """Remove an ended container."""
         await self._node.engine.remove(identity)
         self._worker.history.drop(identity)
-        self.messages.pop(identity, None)
 
     async def clean_up(self, whole: bool) -> None:
         """Remove what is left of the pod: its volumes and, where ``whole``, every container of it that the engine knows."""

@@ -128,6 +128,8 @@ class PodWorker:
         """Containers found on the engine (by id) when the agent started, before the first step."""
         for container in found.values():
             self.history.put(container)
+            if container.state is State.EXITED and container.exit_code != 0:
+                self.look(container.id)  # it may have ended while nobody looked
 
     async def run(self) -> None:
         """Until nothing of the pod is left here and the API has it no more."""
@@ -312,8 +314,7 @@ class PodWorker:
 
     def message(self, attempt: Attempt) -> str:
         """The termination message (``Describe``)."""
-        known = self._do.messages.get(attempt.container.id)
-        return known if known is not None else self.node.volumes.message(self.uid, attempt.name, attempt.attempt)
+        return self.node.volumes.message(self.uid, attempt.name, attempt.attempt)
 
     def image_digest(self, image_id: str) -> str:
         """The registry's name of an image (``Describe``)."""

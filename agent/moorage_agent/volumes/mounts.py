@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import errno
 import os
 import re
 import stat
@@ -44,7 +46,8 @@ def make_beneath(folder: int, path: str, mode: int = 0o755) -> int:
             try:
                 following = open_beneath(folder, done)
             except FileNotFoundError:
-                os.mkdir(part, mode, dir_fd=current)  # mkdirat(2) follows no link in its last step
+                with contextlib.suppress(FileExistsError):  # another container of the pod made it meanwhile
+                    os.mkdir(part, mode, dir_fd=current)  # mkdirat(2) follows no link in its last step
                 following = open_beneath(folder, done)
             os.close(current)
             current = following
@@ -73,9 +76,11 @@ def tmpfs(target: Path, *, size: int = 0, mode: int = 0o700) -> None:
 
 
 def unmount(target: Path) -> None:
-    """Take a mount away, even while it is in use; nothing where there is none."""
-    if os.path.ismount(target) or not target.is_dir():
-        _libc.umount2(os.fsencode(target), MNT_DETACH | UMOUNT_NOFOLLOW)
+    """Take a mount away, even while it is in use; nothing where there is none. Raises OSError."""
+    # os.path.ismount does not see bind mounts within one file system, so the kernel is asked by trying.
+    failed = _libc.umount2(os.fsencode(target), MNT_DETACH | UMOUNT_NOFOLLOW) < 0
+    if failed and ctypes.get_errno() not in (errno.EINVAL, errno.ENOENT):
+        raise _error(str(target))
 
 
 def mounted_below(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moorage.client.resource import PODS
-from tests.integration.agent.rig import NAMESPACE, Document, Rig, is_ready
+from tests.integration.agent.rig import NAMESPACE, Document, Rig
 from tests.support.docker import docker
 
 pytestmark = pytest.mark.docker
