@@ -127,7 +127,6 @@ class Informer:
                         self._apply(batch)
             except Gone:
                 log.info("%s: the watch is too old; reading the list again", self.resource.qualified)
-                continue
             except (ClientError, ValueError) as error:
                 level = logging.ERROR if isinstance(error, ApiError) and error.code < 429 else logging.WARNING
                 log.log(level, "%s: %s; again in %.1f s", self.resource.qualified, error, delay)

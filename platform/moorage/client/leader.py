@@ -63,6 +63,11 @@ class LeaderElector:
         self._seen_at = 0.0
         self._lease: Document | None = None
         self.leading = False
+        self._decided = asyncio.Event()
+
+    async def wait_decided(self) -> None:
+        """Return when it is known who leads: we, or another one."""
+        await self._decided.wait()
 
     @property
     def leader(self) -> str:
@@ -158,6 +163,8 @@ class LeaderElector:
             spec.get(field) for field in ("holderIdentity", "renewTime", "acquireTime", "leaseTransitions")
         )
         self._seen_at = now
+        if spec.get("holderIdentity"):
+            self._decided.set()
 
     def _spec(self, old: Document) -> Document:
         now = micro_timestamp(self._clock())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 LEASE = "moorage-controllers"
 """The Lease in ``kube-system`` that elects the process that runs controllers, scheduler and GitOps engine."""
 
+_COLLECTIONS = (20_000, 20, 50)
+"""Python's cycle collector walks the caches, which hold no cycles: rarely is often enough."""
 _ALL = (
     DeploymentController,
     ReplicaSetController,
@@ -50,6 +53,7 @@ async def run(
     With ``informers`` the caches are shared with others of this process, who then run them; without, they are run here.
     """
     shared = informers if informers is not None else Informers(client)
+    gc.set_threshold(*_COLLECTIONS)
     context = Context(client, shared, options or Options(), clock)
     controllers = [make(context) for make in _ALL]
     async with asyncio.TaskGroup() as group:

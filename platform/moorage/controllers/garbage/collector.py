@@ -26,6 +26,7 @@ from moorage.controllers.garbage.graph import FOREGROUND, ORPHAN, Graph, Node, O
 log = logging.getLogger(__name__)
 
 DISCOVERY_SECONDS = 30.0
+SYNC_SECONDS = 30.0
 ABSENT_REMEMBERED = 2000
 _NOT_FOLLOWED = frozenset({("", "events"), ("events.k8s.io", "events")})
 _Coordinates = tuple[str, Owner]
@@ -223,8 +224,7 @@ class GarbageCollector:
         while True:
             try:
                 self._follow(await served(self._client))
-                for informer in list(self._followed.values()):
-                    await informer.wait_synced()
+                await self._wait_synced()
                 self._ready.set()
             except ClientError as error:
                 log.warning("garbage collection: cannot discover kinds: %s", error)
@@ -232,6 +232,18 @@ class GarbageCollector:
                 if not self._ready.is_set():
                     continue
             await asyncio.sleep(DISCOVERY_SECONDS)
+
+    async def _wait_synced(self) -> None:
+        """Wait for the first lists; not for ever, for a kind that cannot be read must not stop the collection of all others.
+        Nothing is deleted on the word of a cache anyway.
+        """
+        try:
+            async with asyncio.timeout(SYNC_SECONDS):
+                for informer in list(self._followed.values()):
+                    await informer.wait_synced()
+        except TimeoutError:
+            missing = [resource.qualified for resource, informer in self._followed.items() if not informer.synced]
+            log.warning("garbage collection goes on without %s, which cannot be read", ", ".join(missing))
 
     def _follow(self, found: Sequence[Served]) -> None:
         kinds = {

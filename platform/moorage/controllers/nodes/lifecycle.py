@@ -10,7 +10,7 @@ import asyncio
 import logging
 
 from moorage.client import operations
-from moorage.client.errors import ClientError, NotFound
+from moorage.client.errors import ClientError, Conflict, NotFound
 from moorage.client.events import EventRecorder
 from moorage.client.lean import lean_pod
 from moorage.client.objects import Document, condition, key_of, timestamp, uid_of, with_condition
@@ -24,6 +24,9 @@ from moorage.controllers.pods import NODE_INDEX, index_nodes
 log = logging.getLogger(__name__)
 
 LEASE_NAMESPACE = "kube-node-lease"
+BATCH = 500
+PAUSE = 0.1
+"""Seconds between two looks at least, so that what one of them wrote has come back and many changes make one look."""
 
 
 class NodeLifecycleController:
@@ -55,6 +58,7 @@ class NodeLifecycleController:
                     await self.look()
                 except ClientError as error:
                     log.warning("nodes: %s; looking again", error)
+                await asyncio.sleep(min(PAUSE, self._options.node_check))
                 try:
                     async with asyncio.timeout(self._options.node_check):
                         await self._wake.wait()
@@ -74,9 +78,10 @@ class NodeLifecycleController:
             steps += self._steps(node, silent[node["metadata"]["name"]], any_ready, loop_now)
         if not steps:
             return
-        for result in (await self._client.batch(steps)).results:
-            if result.error is not None and not isinstance(result.error, NotFound):
-                log.info("%s %s: %s; looking again", result.kind, result.name, result.error)
+        for start in range(0, len(steps), BATCH):
+            for result in (await self._client.batch(steps[start : start + BATCH])).results:
+                if result.error is not None and not isinstance(result.error, NotFound | Conflict):
+                    log.warning("%s %s: %s; looking again", result.kind, result.name, result.error)
 
     def _silent(self, node: Document, loop_now: float) -> bool:
         name = node["metadata"]["name"]
