@@ -55,6 +55,7 @@ class MemoryCache:
         self.store = store
         self.objects: dict[tuple[str, str], StoredEntry] = {}
         self.changes: list[StoredChange] = []
+        self.subscribed = 0
 
     @property
     def revision(self) -> int:
@@ -70,6 +71,7 @@ class MemoryCache:
         assert revision <= self.store.revision
 
     def subscribe(self, since: int) -> MemorySubscription:
+        self.subscribed += 1
         return MemorySubscription(self, since)
 
 

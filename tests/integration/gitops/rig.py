@@ -88,7 +88,7 @@ class Rig:
     """The host under test. ``steps`` are those that pushes have gone through."""
 
     directory: Path
-    limits: GitLimits = field(default_factory=GitLimits)
+    limits: GitLimits = field(default_factory=lambda: GitLimits(seconds=60, wait_seconds=20))
     manifest_limits: ManifestLimits = field(default_factory=ManifestLimits)
     store: MemoryStore = field(default_factory=MemoryStore)
     steps: list[str] = field(default_factory=list)
