@@ -40,6 +40,7 @@ class MoorageApp(FastAPI):
             redirect_slashes=False,
         )
         self._router = Router(service)
+        self._prefixes = tuple(f"{mount.prefix.rstrip('/')}/" for mount in service.config.mounts)
         self._mounts = tuple((mount.prefix.rstrip("/"), mount.app) for mount in service.config.mounts)
         add_health_routes(self, service, self.startup)
         add_public_routes(self, service, self._router)
@@ -55,7 +56,7 @@ class MoorageApp(FastAPI):
         if scope["type"] == "http":
             path = scope["path"]
             found = paths.parse(path)
-            if found is not None and not self._mounted(path):
+            if found is not None and not path.startswith(self._prefixes):
                 await self._router(scope, receive, send, found)
                 return
         elif scope["type"] == "websocket":
@@ -66,9 +67,6 @@ class MoorageApp(FastAPI):
                 await app(scope, receive, send)
                 return
         await super().__call__(scope, receive, send)
-
-    def _mounted(self, path: str) -> bool:
-        return any(_below(prefix, path) for prefix, _ in self._mounts)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The nodes' tunnels and the other servers' way to them; both check who comes by themselves."""
@@ -95,6 +93,7 @@ class MoorageApp(FastAPI):
             yield
         finally:
             self.service.stop_streams()
+            self.service.deadlines.close()
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
             await self.service.config.tunnels.close()

@@ -15,16 +15,15 @@ from starlette.types import Receive, Scope, Send
 
 from moorage.api import asgi
 from moorage.api.contracts import Attributes, Decision, Identity
-from moorage.api.errors import ApiError, bad_request, no_such_path, unauthorized
+from moorage.api.errors import ApiError, no_such_path, unauthorized
+from moorage.api.failures import overdue, refusal_of
 from moorage.api.filtering import Filter, filter_of
 from moorage.api.options import EVERYTHING, ListOptions, flag, list_options, parse_query
 from moorage.api.paths import Path
-from moorage.api.request import Request
+from moorage.api.request import Request, new_request_id
 from moorage.api.service import Service, denied
 from moorage.api.verbs import routes
 from moorage.resources.kind import Kind
-from moorage.store.contracts import OutcomeUnknown, Unavailable
-from moorage.store.errors import InvalidDocument
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +46,7 @@ class Router:
         self._service = service
         self._authenticate = service.config.authenticator.authenticate
         self._authorise = service.config.authorizer.authorise
+        self._deadlines = service.deadlines
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, path: Path) -> None:
         """Answer one request for ``path``."""
@@ -59,24 +59,15 @@ class Router:
             if path.watch and path.name:
                 # The old way to watch one object.
                 query = {**query, "fieldSelector": f"metadata.name={path.name}"}
-        except ApiError as error:
-            await _refuse(send, error, ())
-            self._service.metrics.observe("", path.group, path.resource, error.code, time.perf_counter() - started)
+        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the client is told
+            request_id = new_request_id()
+            refusal = refusal_of(error, request_id, f"{scope['method']} {scope['path']}")
+            await _refuse(send, refusal, [(b"audit-id", request_id.encode())])
+            self._service.metrics.observe("", path.group, path.resource, refusal.code, time.perf_counter() - started)
             return
         kind = self._kind(path)
-        request = Request(
-            scope,
-            receive,
-            send,
-            headers,
-            query,
-            identity,
-            kind or _UNKNOWN,
-            verb,
-            path.namespace,
-            path.name,
-            path.subresource,
-        )
+        place = path.namespace, path.name, path.subresource
+        request = Request(scope, receive, send, headers, query, identity, kind or _UNKNOWN, verb, *place)
         await self._answer(request, path, kind, started)
 
     async def identify(self, headers: Mapping[bytes, bytes]) -> Identity:
@@ -89,39 +80,33 @@ class Router:
 
     async def _answer(self, request: Request, path: Path, kind: Kind | None, started: float) -> None:
         attributes, decision = _attributes(request, path), UNDECIDED
+        clock = self._deadlines.begin()
         try:
+            options, only = EVERYTHING, None
             if kind is not None and request.verb in _COLLECTION_VERBS:
-                options = list_options(request.query, watch=request.verb == "watch") if request.query else EVERYTHING
+                options = list_options(request.query, watch=request.verb == "watch")
                 only = filter_of(kind, options)
-                attributes = _attributes(request, path, only.name, only.exact_fields)
-            else:
-                options, only = EVERYTHING, None
+                if not only.everything:
+                    attributes = _attributes(request, path, only.name, only.exact_fields)
             decision = await self._authorise(attributes)
             if kind is None:
                 raise no_such_path() if decision.allowed else denied(attributes, decision)
+            if request.verb == "watch" or (request.subresource == "log" and routes.follows(request)):
+                self._deadlines.end(clock)
             await self._serve(request, attributes, decision, options, only)
             # A create that the authorizer refused without its object may have been allowed with it.
             decision = decision if decision.allowed or request.code >= 400 else ALLOWED
-        except ApiError as error:
-            await self._fail(request, error)
-        except Unavailable as error:
-            await self._fail(
-                request, ApiError(503, f"the database cannot be reached: {error}", headers={"Retry-After": "1"})
-            )
-        except InvalidDocument as error:
-            await self._fail(request, bad_request(str(error)))
-        except OutcomeUnknown as error:
-            await self._fail(request, ApiError(504, f"it is not known whether the write took place: {error}"))
-        except TimeoutError:
-            await self._fail(request, ApiError(504, "the request did not complete within its time"))
         except asgi.Disconnected:
             request.code = 499
-        except Exception:
-            log.exception("%s %s failed", request.scope["method"], request.scope["path"])
-            await self._fail(
-                request, ApiError(500, f"Internal error occurred; the server's log names it by {request.id}")
-            )
+        except asyncio.CancelledError:
+            if not self._deadlines.end(clock):
+                raise
+            await self._fail(request, overdue())
+        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the client is told
+            what = f"{request.scope['method']} {request.scope['path']}"
+            await self._fail(request, refusal_of(error, request.id, what))
         finally:
+            self._deadlines.end(clock)
             self._service.metrics.observe(
                 request.verb, path.group, path.resource, request.code, time.perf_counter() - started
             )
@@ -130,24 +115,17 @@ class Router:
     async def _serve(
         self, request: Request, attributes: Attributes, decision: Decision, options: ListOptions, only: Filter | None
     ) -> None:
-        if not decision.allowed and (request.verb != "create" or request.subresource):
+        if only is None:
+            if not decision.allowed and (request.verb != "create" or request.subresource):
+                raise denied(attributes, decision)
+            await routes.serve(self._service, request, None if decision.allowed else decision)
+            return
+        if not decision.allowed:
             raise denied(attributes, decision)
-        if only is not None:
-            handler = routes.COLLECTION.get(request.verb)
-            if handler is None or request.verb not in request.kind.verbs:
-                raise method_not_allowed()
-            if request.verb == "watch":
-                await handler(self._service, request, options, only)
-                return
-            async with asyncio.timeout(self._service.config.request_seconds):
-                await handler(self._service, request, options, only)
-            return
-        refused = None if decision.allowed else decision
-        if routes.streams(request):
-            await routes.serve(self._service, request, refused)
-            return
-        async with asyncio.timeout(self._service.config.request_seconds):
-            await routes.serve(self._service, request, refused)
+        handler = routes.COLLECTION.get(request.verb)
+        if handler is None or request.verb not in request.kind.verbs:
+            raise method_not_allowed()
+        await handler(self._service, request, options, only)
 
     def _kind(self, path: Path) -> Kind | None:
         """The kind behind a path. None also where the path's shape does not fit the kind's scope."""

@@ -9,6 +9,7 @@ from typing import Any
 from moorage.api.apply import name_from_user_agent
 from moorage.api.config import ApiConfig
 from moorage.api.contracts import Attributes, Decision, Identity
+from moorage.api.deadlines import Deadlines
 from moorage.api.errors import forbidden
 from moorage.api.metrics import Metrics
 from moorage.api.request import Request
@@ -31,6 +32,7 @@ class Service:
         self.deleter = Deleter(self.planner)
         self.executor = Executor(config.store)
         self.metrics = Metrics()
+        self.deadlines = Deadlines(config.request_seconds)
         self.streams: set[Callable[[], None]] = set()
         """What ends each open stream (watches, logs)."""
         self.stopping = asyncio.Event()

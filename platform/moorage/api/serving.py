@@ -41,6 +41,7 @@ def server_config(app: MoorageApp, **options: object) -> uvicorn.Config:
         "access_log": False,
         "log_config": None,
         "server_header": False,
+        "proxy_headers": False,
         "timeout_keep_alive": 75,
         "timeout_graceful_shutdown": GRACE_SECONDS,
         "h11_max_incomplete_event_size": None,

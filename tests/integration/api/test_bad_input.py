@@ -184,7 +184,8 @@ async def test_every_broken_rule_is_a_cause(api: RunningApi) -> None:
 async def test_patches_that_cannot_be(api: RunningApi) -> None:
     await create(api.client, CONFIGMAPS, configmap())
     path = f"{CONFIGMAPS}/c"
-    await patch(api.client, path, {"data": 5}, expect=400)
+    status = await patch(api.client, path, {"data": 5}, expect=422)
+    assert status["details"]["causes"][0]["field"] == "patch"
     await patch(api.client, path, [1], expect=400)
     await patch(api.client, path, {"metadata": {"name": "d"}}, expect=400)
     await patch(api.client, path, {"metadata": {"resourceVersion": "1"}}, expect=409)

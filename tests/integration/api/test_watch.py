@@ -188,7 +188,8 @@ async def test_a_stopping_server_ends_its_watches_and_finishes_its_writes(
             api.app.service.stop_streams()
             with pytest.raises(EOFError):
                 await watch.next()
-        assert (await api.client.get("/readyz")).status == 503
+        async with api.client.get("/readyz") as response:
+            assert response.status == 503
 
 
 async def test_a_client_that_does_not_read_is_cut_off(database_url: str, certificates: Certificates) -> None:

@@ -73,9 +73,9 @@ async def serve(service: Service, request: Request, refused: Decision | None) ->
     await handler(service, request)
 
 
-def streams(request: Request) -> bool:
-    """Whether the request may take as long as it likes."""
-    return request.subresource == "log" and bool(flag(request.query, "follow"))
+def follows(request: Request) -> bool:
+    """Whether a log is followed: it may take as long as it likes."""
+    return bool(flag(request.query, "follow"))
 
 
 def not_allowed() -> ApiError:

@@ -84,7 +84,8 @@ async def patch_object(service: Service, request: Request) -> None:
         plan = apply_plan(service, request, writer, body, bool(options.force))
     else:
         value = decode.decode_patch(raw, media_type)
-        plan = patch_plan(service, request, writer, value, media_type)
+        twice = () if options.strictness == "Ignore" else decode.patch_duplicates(raw, value, media_type)
+        plan = patch_plan(service, request, writer, value, media_type, twice)
     await _run(service, request, plan, writer)
 
 
@@ -106,12 +107,14 @@ def apply_plan(service: Service, request: Request, writer: Writer, body: Body, f
     return plan
 
 
-def patch_plan(service: Service, request: Request, writer: Writer, value: object, media_type: str) -> Plan:
-    """One of the three JSON patches."""
+def patch_plan(
+    service: Service, request: Request, writer: Writer, value: object, media_type: str, duplicates: tuple[str, ...] = ()
+) -> Plan:
+    """One of the three JSON patches; ``duplicates`` are texts of what it gave twice."""
     kind = request.kind
 
     def change(old: Document) -> Document:
-        return patched(kind, old, value, media_type, writer)
+        return patched(kind, old, value, media_type, writer, duplicates)
 
     async def plan(view: View) -> Planned:
         return await service.planner.update(
@@ -121,11 +124,13 @@ def patch_plan(service: Service, request: Request, writer: Writer, value: object
     return plan
 
 
-def patched(kind: Kind, old: Document, value: object, media_type: str, writer: Writer) -> Document:
+def patched(
+    kind: Kind, old: Document, value: object, media_type: str, writer: Writer, duplicates: tuple[str, ...] = ()
+) -> Document:
     """``old`` with a patch applied and brought into stored form. Raises ApiError 400 and 422."""
     new = patch.apply_patch(old, value, media_type, kind)
     decode.check_type(new, kind)
-    warnings = decode.conform(new, kind, writer.strictness)
+    warnings = decode.conform_patched(new, kind, value, writer.strictness, duplicates)
     writer.warnings.extend(text for text in warnings if text not in writer.warnings)
     return new
 

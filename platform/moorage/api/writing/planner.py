@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from moorage.api import apply as managers
@@ -134,15 +135,17 @@ class Planner:
             # defaults, not what the system adds. Else an apply that takes over would have to take that away.
             managers.record(kind, document, None, writer.manager, "", strategy.now())
         given = document["metadata"].get("name", "")
-        request = AdmissionRequest(
-            writer.identity, "CREATE", kind, "", namespace, given, document, None, writer.dry_run
-        )
-        await self.chain.mutate(request)
+        request = None
+        if self.chain:
+            request = AdmissionRequest(
+                writer.identity, "CREATE", kind, "", namespace, given, document, None, writer.dry_run
+            )
+            await self.chain.mutate(request)
         uid = strategy.before_create(kind, document)
         if namespaces.is_namespace(kind):
             namespaces.prepare(document)
         name: str = document["metadata"]["name"]
-        self._check(kind, name, kind.validate(document), await self.chain.validate(request))
+        await self._check(kind, name, kind.validate(document), request, document)
         encoded = conversion.stored(kind, document)
         write = Write(
             Op.CREATE,
@@ -160,11 +163,13 @@ class Planner:
         self, writer: Writer, kind: Kind, name: str, new: Document, current: Entry, subresource: str, applies: bool
     ) -> Planned:
         old = conversion.served_document(kind, current)
-        request = AdmissionRequest(
-            writer.identity, "UPDATE", kind, subresource, current.key.namespace, name, new, old, writer.dry_run
-        )
         kind.default(new)
-        await self.chain.mutate(request)
+        request = None
+        if self.chain:
+            request = AdmissionRequest(
+                writer.identity, "UPDATE", kind, subresource, current.key.namespace, name, new, old, writer.dry_run
+            )
+            await self.chain.mutate(request)
         new = self._prepared(kind, new, old, name, subresource)
         if applies:
             managers.keep_times(new, old)
@@ -177,7 +182,7 @@ class Planner:
             errors = kind.validate_status_update(new, old)
         else:
             errors = [*kind.validate(new), *kind.validate_update(new, old)] if subresource != "binding" else []
-        self._check(kind, name, errors, await self.chain.validate(request))
+        await self._check(kind, name, errors, request, new)
         return self.replaced(kind, new, current, ends=_ends(kind, new))
 
     def _prepared(self, kind: Kind, new: Document, old: Document, name: str, subresource: str) -> Document:
@@ -213,9 +218,17 @@ class Planner:
         )
         return Planned(kind, action, current.key, current.uid, write, encoded, current, gone=ends)
 
-    def _check(self, kind: Kind, name: str, errors: Sequence[FieldError], refusals: Sequence[FieldError]) -> None:
+    async def _check(
+        self,
+        kind: Kind,
+        name: str,
+        errors: Sequence[FieldError],
+        request: AdmissionRequest | None,
+        document: Document,
+    ) -> None:
         if errors:
             raise invalid(kind.group, kind.kind, name, errors)
+        refusals = () if request is None else await self.chain.validate(replace(request, document=document))
         if refusals:
             raise refused(kind, name, refusals)
 

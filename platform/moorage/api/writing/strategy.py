@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import time
-import uuid
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +18,8 @@ _SUFFIX_LENGTH = 5
 _GENERATED_BASE = 63 - _SUFFIX_LENGTH
 
 _random = random.SystemRandom()
+_uids = random.Random(_random.getrandbits(256))  # noqa: S311 - see new_uid
+_VARIANT = "89ab" * 4
 
 NAMESPACE_MISMATCH = "the namespace of the provided object does not match the namespace sent on the request"
 
@@ -31,6 +32,15 @@ def now() -> str:
 @lru_cache(8)
 def _stamp(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def new_uid() -> str:
+    """A random UUID (RFC 9562, version 4). Nothing relies on nobody guessing it.
+
+    [measured] ``uuid.uuid4`` costs 4 us, most of it a system call.
+    """
+    digits = f"{_uids.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[int(digits[16], 16)]}{digits[17:20]}-{digits[20:]}"
 
 
 def generate_name(base: str) -> str:
@@ -76,7 +86,7 @@ def before_create(kind: Kind, document: Document) -> str:
                 [FieldError("metadata.name", "FieldValueRequired", "Required value: name or generateName is required")],
             )
         metadata["name"] = generate_name(base)
-    uid = str(uuid.uuid4())
+    uid = new_uid()
     metadata["uid"] = uid
     metadata["creationTimestamp"] = now()
     if kind.has_generation:
