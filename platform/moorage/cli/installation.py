@@ -125,7 +125,7 @@ def remove(
     if not layout.root.exists():
         print(f"{layout.root} does not exist")
         return
-    if not layout.bootstrap_tokens.exists():
+    if not (layout.run.is_dir() and layout.tokens.is_dir()):
         fail(f"{layout.root} is no data directory of Moorage; nothing was deleted")
     if not yes and not typer.confirm(f"Delete {layout.root} and everything in it?"):
         raise typer.Exit(1)
