@@ -13,6 +13,8 @@ import ssl
 import aiohttp
 import pytest
 
+from moorage_agent.identity import cluster_uid
+from moorage_agent.pods import labels
 from tests.bench.installation import Installation, installation
 from tests.bench.pods import IMAGE, make_image
 from tests.chaos.docker_state import running
@@ -71,9 +73,12 @@ async def prepare(target: Installation) -> None:
     """A namespace, and a deployment that the killing has to leave in order."""
     await target.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     container = {"name": "main", "image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": ["/bin/sleep", "3600"]}
-    labels = {"app": "steady"}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [container], "terminationGracePeriodSeconds": 0}}
-    spec = {"replicas": 3, "selector": {"matchLabels": labels}, "template": template}
+    selector = {"app": "steady"}
+    template = {
+        "metadata": {"labels": selector},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+    }
+    spec = {"replicas": 3, "selector": {"matchLabels": selector}, "template": template}
     document = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "steady"}, "spec": spec}
     await target.post(DEPLOYMENT, document)
 
@@ -119,13 +124,12 @@ async def node_is_true_to_the_api(session: aiohttp.ClientSession, target: Instal
         deployment = await response.json()
     async with session.get(f"{target.url}{PODS}") as response:
         pods = (await response.json())["items"]
-    async with session.get(f"{target.url}/api/v1/namespaces/kube-system") as response:
-        cluster = (await response.json())["metadata"]["uid"]
     wanted, ready = deployment["spec"]["replicas"], deployment.get("status", {}).get("readyReplicas", 0)
     if wanted != ready or len(pods) != wanted:
         raise NotYet(f"seed {SEED}: {wanted} replicas wanted, {ready} ready, {len(pods)} pods")
-    expected = sorted((pod["metadata"]["uid"], name) for pod in pods for name in ("main", "POD"))
-    found = await running({"moorage.io/cluster-uid": cluster}, "moorage.io/pod-uid", "moorage.io/container")
+    expected = sorted((pod["metadata"]["uid"], name) for pod in pods for name in ("main", labels.SANDBOX_NAME))
+    ours = {labels.CLUSTER: cluster_uid(target.ca_file.read_text())}
+    found = await running(ours, labels.POD_UID, labels.CONTAINER)
     if expected != found:
         raise NotYet(f"seed {SEED}: the engine runs {found}, the API wants {expected}")
     return True
