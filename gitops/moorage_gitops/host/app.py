@@ -20,12 +20,13 @@ from moorage_gitops.host.http.access import Access, Caller, Hosted, Target, targ
 from moorage_gitops.host.http.exchange import Disconnected, Exchange, Refusal
 from moorage_gitops.host.push.deployment import Deployment
 from moorage_gitops.host.push.session import PushSession
+from moorage_gitops.host.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
 
 def build_git_app(config: GitHostConfig) -> GitApp:
-    """The application. It authenticates and authorises by itself; ``GitApp.maintain`` is to be run beside it."""
+    """The application. It authenticates and authorises by itself, and starts nothing before the first request."""
     return GitApp(Host(config))
 
 
@@ -35,6 +36,7 @@ class GitApp:
     def __init__(self, host: Host) -> None:
         self.host = host
         self._access = Access(host.config)
+        self._upkeep = Upkeep(host)
 
     async def __call__(self, scope: Scope, receive_: Receive, send: Send) -> None:
         """One request."""
@@ -55,6 +57,7 @@ class GitApp:
             await _refuse(exchange, Refusal(408, f"the request took longer than {seconds:.0f} s"))
         except Disconnected:
             logger.info("a Git client went away")
+        await self._upkeep.after_request()
 
     async def _serve(self, exchange: Exchange) -> None:
         wanted = target(exchange)
@@ -137,6 +140,7 @@ class GitApp:
         finally:
             if made and not accepted:
                 await setup.take_back(self.host, caller, made)
+        await self._upkeep.after_push(hosted.uid, repository)
 
 
 def _url(base: str, exchange: Exchange, hosted: Hosted) -> str:

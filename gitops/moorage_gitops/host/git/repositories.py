@@ -10,7 +10,6 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from moorage_gitops.host.config import GitLimits
 from moorage_gitops.host.git.process import Git
 from moorage_gitops.host.push import relay
 
+_EMPTY = "empty-repository"
 HOOKS = ("pre-receive", "proc-receive")
 KEPT_SECONDS = 24 * 3600.0
 """How long a removed repository can be taken back by hand from ``removed/``."""
@@ -58,7 +58,7 @@ class Repositories:
 
     async def empty(self) -> Path:
         """A repository without refs, advertised for one that a push is going to create."""
-        return await self.open("empty-repository", "main")
+        return await self.open(_EMPTY, "main")
 
     async def _make(self, path: Path, branch: str) -> None:
         scratch = Path(tempfile.mkdtemp(prefix="new-", dir=self._root))
@@ -71,28 +71,22 @@ class Repositories:
             raise
 
     def remove(self, uid: str) -> None:
-        """Put the repository of ``uid`` aside; ``sweep`` deletes it for good after a day."""
+        """Put the repository of ``uid`` aside; ``purge`` deletes it for good after a day."""
         path = self.path(uid)
         with suppress(FileNotFoundError):
             aside = self._removed / f"{path.name}.{time.time_ns()}"
             path.rename(aside)
             os.utime(aside)
 
-    def sweep(self, known: Collection[str], now: float) -> list[str]:
-        """Put aside what belongs to no known uid, delete what has been aside for a day and the leftovers of a crash.
+    def uids(self) -> list[str]:
+        """The uids of the objects that have a repository on disk. Blocking."""
+        return [path.stem for path in self._root.glob("*.git") if path.name != f"{_EMPTY}.git"]
 
-        ``known`` must come from a complete and fresh list. Returns the uids that were put aside. Blocking.
-        """
-        gone = []
-        for path in self._root.glob("*.git"):
-            uid = path.name.removesuffix(".git")
-            if uid not in known and uid != "empty-repository" and path.stat().st_mtime < now - 60:
-                self.remove(uid)
-                gone.append(uid)
+    def purge(self, now: float) -> None:
+        """Delete what has been put aside for a day, and the leftovers of a crash. Blocking."""
         for path in (*self._removed.iterdir(), *self._root.glob("new-*")):
             if path.stat().st_mtime < now - KEPT_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
-        return gone
 
 
 def sync_packs(repository: Path) -> None:
