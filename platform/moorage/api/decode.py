@@ -4,7 +4,8 @@
   form (types checked, unknown fields dropped, apiVersion and kind filled in). Raises ApiError 400, 413 or 415.
 * ``decode_body(body, content_type, strictness)`` -> ``Decoded``: any JSON object (DeleteOptions, Transactions).
 * ``decode_patch(body, content_type)`` -> JSON value of a patch body.
-* ``conform(document, kind, strictness)`` -> warnings: checks and normalises what is decoded already (the result of a patch).
+* ``conform(document, kind, strictness)`` -> warnings: checks and normalises what is decoded already (an operation's object).
+* ``conform_patched(document, kind, patch, strictness)`` -> the same for what a patch made, whose mistakes are 422.
 * ``MAX_BODY``: the limit of a body in bytes; ``too_large()`` is its refusal.
 
 ``strictness`` is the query parameter fieldValidation: ``Strict``, ``Warn`` (the default) or ``Ignore``. Warnings are texts
@@ -20,17 +21,19 @@ from typing import Any, Final
 import orjson
 
 from moorage.api import json_scan, protobuf
-from moorage.api.errors import ApiError, bad_request
+from moorage.api.errors import ApiError, bad_request, invalid
 from moorage.api.json_values import type_name
-from moorage.api.negotiate import JSON, PATCH_TYPES, PROTOBUF, YAML, media_type, unsupported_media_type
+from moorage.api.negotiate import JSON, JSON_PATCH, PATCH_TYPES, PROTOBUF, YAML, media_type, unsupported_media_type
 from moorage.api.yamldoc import YamlError, load_yaml
-from moorage.resources.kind import Document, Kind
+from moorage.resources.kind import Document, FieldError, Kind
 from moorage.resources.schemas import cannot_be_handled, normalise
 
 MAX_BODY: Final = 3 * 1024 * 1024
 """Bytes of a request body (kube-apiserver's MaxRequestBodyBytes)."""
 MAX_DEPTH: Final = 200
 """Nesting of objects and lists. Kubernetes stops at 10,000; no kind comes near 60."""
+MAX_SHOWN: Final = 1024
+"""Characters of a patch that a refusal repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +87,38 @@ def conform(
     """Bring ``document`` into stored form, in place. Returns warnings. Raises ApiError 400 for wrong types, and for
     unknown or duplicate fields where ``strictness`` is Strict.
     """
+    problem, warnings = _judged(document, kind, strictness, duplicates)
+    if problem:
+        raise bad_request(cannot_be_handled(kind, problem))
+    return warnings
+
+
+def conform_patched(
+    document: Document, kind: Kind, patch: Any, strictness: str = "Warn", duplicates: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """The same for what ``patch`` made of an object: it is the patch that is invalid then. Raises ApiError 422."""
+    problem, warnings = _judged(document, kind, strictness, duplicates)
+    if problem:
+        shown = "" if kind.sealed else orjson.dumps(patch).decode()[:MAX_SHOWN]
+        raise invalid(
+            "", "", "", [FieldError("patch", "FieldValueInvalid", f"Invalid value: {json.dumps(shown)}: {problem}")]
+        )
+    return warnings
+
+
+def _judged(
+    document: Document, kind: Kind, strictness: str, duplicates: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """(what is wrong with it or "", warnings); the document is brought into stored form."""
     found = normalise(kind, document)
     if found.errors:
-        raise bad_request(cannot_be_handled(kind, found.errors[0]))
+        return found.errors[0], ()
     if not found.unknown and not duplicates:
-        return ()
-    texts = (*duplicates, *(f'unknown field "{path}"' for path in found.unknown))
+        return "", ()
+    texts = (*(f'unknown field "{path}"' for path in found.unknown), *duplicates)
     if strictness == "Strict":
-        raise bad_request(cannot_be_handled(kind, f"strict decoding error: {', '.join(texts)}"))
-    return () if strictness == "Ignore" else texts
+        return f"strict decoding error: {', '.join(texts)}", ()
+    return "", (() if strictness == "Ignore" else texts)
 
 
 def decode_body(body: bytes, content_type: str, strictness: str = "Warn") -> Decoded:
@@ -126,6 +152,14 @@ def decode_patch(body: bytes, content_type: str) -> Any:
         raise bad_request(f"error decoding YAML: {error}") from error
     except ValueError as error:
         raise bad_request(f"error decoding patch: {error}") from error
+
+
+def patch_duplicates(body: bytes, value: Any, media_type_: str) -> tuple[str, ...]:
+    """What a JSON patch of any type, read as ``value``, gives twice, as texts for warnings and refusals."""
+    if not json_scan.may_have_duplicates(body, value):
+        return ()
+    prefix = "json patch " if media_type_ == JSON_PATCH else ""
+    return tuple(f'{prefix}duplicate field "{path}"' for path in json_scan.duplicates(body))
 
 
 def yaml_or_json(body: bytes) -> Any:
