@@ -9,10 +9,12 @@ from typing import Any
 
 from moorage.supervisor.layout import Layout, SetupError
 
-CLUSTER, NODE, SANDBOX = "moorage.io/cluster-uid", "moorage.io/node", "moorage.io/sandbox"
+CLUSTER, NODE, CONTAINER = "moorage.io/cluster-uid", "moorage.io/node", "moorage.io/container"
+SANDBOX = "POD"
+GRACE_LABEL = "moorage.io/grace"
 """Labels that an agent puts on each container (``moorage_agent.pods.labels``)."""
 GRACE = 10
-"""Seconds for a container to end by itself."""
+"""The most seconds for a container to end by itself; a pod may ask for less."""
 AT_ONCE = 16
 
 
@@ -34,7 +36,7 @@ def end_pods(layout: Layout, *, remove: bool = False) -> int:
         containers = [container for owner in owners for container in _containers(engine, owner, everything=remove)]
         # Sandboxes last: the containers of a pod use its network until they end.
         for sandboxes in (False, True):
-            part = [container for container in containers if (SANDBOX in container.labels) is sandboxes]
+            part = [container for container in containers if (container.labels.get(CONTAINER) == SANDBOX) is sandboxes]
             with ThreadPoolExecutor(AT_ONCE) as threads:
                 list(threads.map(lambda container: _end(container, remove=remove), part))
     except docker.errors.DockerException as error:
@@ -65,7 +67,8 @@ def _end(container: Any, *, remove: bool) -> None:
     import docker
 
     try:
-        container.stop(timeout=GRACE)
+        asked = container.labels.get(GRACE_LABEL, "")
+        container.stop(timeout=min(int(asked), GRACE) if asked.isdigit() else GRACE)
         if remove:
             container.remove(force=True, v=True)
     except docker.errors.NotFound:
