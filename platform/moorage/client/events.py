@@ -22,7 +22,7 @@ from moorage.client.resource import EVENTS
 
 log = logging.getLogger(__name__)
 
-REMEMBERED = 4096
+REMEMBERED = 8192
 """How many different events are counted up rather than written anew."""
 LONGEST_MESSAGE = 1024
 BURST, REFILL = 25.0, 1 / 300.0

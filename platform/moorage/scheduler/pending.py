@@ -14,7 +14,7 @@ from moorage.client.objects import ObjectKey
 from moorage.scheduler.podinfo import PodInfo
 
 FIRST_DELAY, LAST_DELAY = 1.0, 10.0
-FLUSH_SECONDS = 60.0
+FLUSH_SECONDS = 300.0
 
 
 @dataclass(slots=True)
