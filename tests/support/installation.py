@@ -72,7 +72,7 @@ class Installation:
         """Start it in the background."""
         return self.do("up", "--listen", f"127.0.0.1:{self.port}", "--detach", *arguments)
 
-    def log(self, lines: int = 60) -> str:
+    def log(self, lines: int = 25) -> str:
         """The last lines of the log."""
         path = self.data_dir / "moorage.log"
         return "\n".join(path.read_text().splitlines()[-lines:]) if path.exists() else "no log"

@@ -40,8 +40,8 @@ class MoorageApp(FastAPI):
             redirect_slashes=False,
         )
         self._router = Router(service)
-        self._prefixes = tuple(f"{mount.prefix.rstrip('/')}/" for mount in service.config.mounts)
         self._mounts = tuple((mount.prefix.rstrip("/"), mount.app) for mount in service.config.mounts)
+        self._prefixes = tuple(prefix for prefix, _ in self._mounts)
         add_health_routes(self, service, self.startup)
         add_public_routes(self, service, self._router)
         error_handlers(self)
