@@ -7,6 +7,7 @@ import signal
 
 from moorage.supervisor.database import Database
 from moorage.supervisor.layout import Layout, SetupError
+from moorage.supervisor.mounts import unmount_below
 from moorage.supervisor.postgres import Postgres
 from moorage.supervisor.postgres_place import PostgresError
 from moorage.supervisor.process_table import wait_gone
@@ -41,6 +42,7 @@ def delete(layout: Layout) -> None:
     try:
         if (layout.root / "postgres").exists():
             Postgres(layout.root).remove()
+        unmount_below(layout.root)
         shutil.rmtree(layout.root)
     except (PostgresError, OSError) as error:
         raise SetupError(f"{layout.root} was not deleted whole: {error}") from None

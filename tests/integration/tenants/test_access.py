@@ -75,6 +75,8 @@ def test_nobody_may_do_anything(installation: Installation) -> None:
 
 def test_a_team_may_do_nothing_in_a_namespace_of_another(installation: Installation, team: Team) -> None:
     for verb, method, path in endpoints(installation, OTHER):
+        if path.startswith("/apis/moorage.io/"):
+            continue  # open to all: each member is judged by itself, see below
         code, body = installation.request(method, path, team.token, b"{}")
         assert code in {403, 405}, (verb, path, code, body)
         if code == 403:
@@ -164,7 +166,7 @@ async def test_a_revoked_token_is_refused_within_seconds(installation: Installat
     token = file.read_text().strip()
     assert file.stat().st_mode & 0o777 == 0o600
     code, body = installation.request("GET", "/api/v1/pods", token)
-    assert (code, 'User "ann" cannot list' in body) == (403, True)
+    assert (code, 'User "ann" cannot list' in json.loads(body)["message"]) == (403, True)
     row = next(line for line in installation.do("tokens list").splitlines() if "for a test" in line)
     assert token not in installation.do("tokens list", "--output", "json")
     assert installation.do("tokens revoke", row.split()[0]).endswith("is revoked")
