@@ -106,6 +106,7 @@ class WireProxy:
         finally:
             for each in (writer, server_writer):
                 each.close()
+            await asyncio.gather(writer.wait_closed(), server_writer.wait_closed(), return_exceptions=True)
 
     async def close(self) -> None:
         """End every connection."""

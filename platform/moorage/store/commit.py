@@ -22,8 +22,8 @@ from moorage.store.contracts import (
     Verdict,
     Write,
 )
-from moorage.store.database import Connection
 from moorage.store.errors import InvalidDocument
+from moorage.store.pipe import Pipe
 from moorage.store.rows import Row
 
 OPS = {Op.CREATE: 1, Op.UPDATE: 2, Op.DELETE: 3}
@@ -38,7 +38,9 @@ OUTCOMES = (
     Outcome.PRECONDITION,
     Outcome.ABORTED,
 )
-COMMIT = b"SELECT * FROM moorage_commit_1(" + b", ".join([b"%s"] * 26) + b")"
+STATEMENT = b"moorage_commit"
+_PLACES = ", ".join(f"${number}" for number in range(1, 27))
+PREPARE = f"PREPARE moorage_commit AS SELECT * FROM moorage_commit_1({_PLACES})"  # noqa: S608 - constants of this module
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -114,8 +116,8 @@ def find_nul(value: object, path: str = "") -> str:
     return ""
 
 
-def parameters(batch: Batch, writer: str, writer_epoch: int, epoch: int) -> tuple[object, ...]:
-    """The function's arguments."""
+def parameters(batch: Batch, writer: str, writer_epoch: int, epoch: int) -> tuple[bytes | None, ...]:
+    """The function's arguments, in binary."""
     writes = batch.writes
     origins = [request.origin for request in batch.requests for _ in request.writes]
     sealed = [ciphertext for request in batch.requests for ciphertext in request.sealed]
@@ -123,11 +125,11 @@ def parameters(batch: Batch, writer: str, writer_epoch: int, epoch: int) -> tupl
     text = wire.text_array
     first = batch.requests[0]
     return (
-        batch.id,
-        writer,
-        writer_epoch,
-        epoch,
-        first.atomic,
+        batch.id.bytes,
+        writer.encode(),
+        wire.int8(writer_epoch),
+        wire.int8(epoch),
+        b"\x01" if first.atomic else b"\x00",
         wire.int2_array(OPS[write.op] for write in writes),
         text(write.key.group for write in writes),
         text(write.key.resource for write in writes),
@@ -147,8 +149,8 @@ def parameters(batch: Batch, writer: str, writer_epoch: int, epoch: int) -> tupl
         text(origin.request_id for origin in origins),
         text(origin.field_manager for origin in origins),
         text(origin.source_commit for origin in origins),
-        _conditions(first.preconditions),
-        _refs(first.refs, first.origin.actor),
+        wire.jsonb(_conditions(first.preconditions)),
+        wire.jsonb(_refs(first.refs, first.origin.actor)),
     )
 
 
@@ -164,13 +166,13 @@ def rows(batch: Batch, committed: Committed) -> list[Row]:
     return changed
 
 
-async def call(connection: Connection, arguments: tuple[object, ...]) -> Committed:
-    """Run the commit function. Raises psycopg.Error."""
-    cursor = connection.cursor(binary=True)
-    await cursor.execute(COMMIT, arguments)
-    row = await cursor.fetchone()
-    assert row is not None
-    outcomes, revisions, details, last = row
+async def call(pipe: Pipe, arguments: tuple[bytes | None, ...]) -> Committed:
+    """Run the commit function, which must be prepared. Raises psycopg.Error."""
+    result = await pipe.execute(STATEMENT, arguments)
+    columns = [result.get_value(0, number) or b"" for number in range(4)]
+    outcomes, revisions = wire.read_int2_array(columns[0]), wire.read_int8_array(columns[1])
+    details = wire.read_text_array(columns[2])
+    last = int.from_bytes(columns[3], "big")
     verdicts = [
         Verdict(OUTCOMES[outcome], revision, detail)
         for outcome, revision, detail in zip(outcomes, revisions, details, strict=True)
@@ -182,7 +184,7 @@ async def call(connection: Connection, arguments: tuple[object, ...]) -> Committ
     return Committed(verdicts, last - written + 1, last)
 
 
-def _conditions(preconditions: Sequence[Precondition]) -> str | None:
+def _conditions(preconditions: Sequence[Precondition]) -> bytes | None:
     if not preconditions:
         return None
     items = []
@@ -197,10 +199,10 @@ def _conditions(preconditions: Sequence[Precondition]) -> str | None:
             "uid": condition.uid,
         }
         items.append(item)
-    return orjson.dumps(items).decode()
+    return orjson.dumps(items)
 
 
-def _refs(refs: Sequence[RefUpdate], actor: str) -> str | None:
+def _refs(refs: Sequence[RefUpdate], actor: str) -> bytes | None:
     if not refs:
         return None
     return orjson.dumps(
@@ -215,4 +217,4 @@ def _refs(refs: Sequence[RefUpdate], actor: str) -> str | None:
             }
             for ref in refs
         ]
-    ).decode()
+    )

@@ -18,12 +18,13 @@ import psycopg
 from moorage.store import commit
 from moorage.store.commit import Batch, Committed, Request
 from moorage.store.contracts import OutcomeUnknown, Unavailable, Verdict
-from moorage.store.database import FIRST_PAUSE, LONGEST_PAUSE, Connection, is_lost, limited, translate
+from moorage.store.database import FIRST_PAUSE, LONGEST_PAUSE, is_lost, limited, translate
 from moorage.store.epochs import Seen
 from moorage.store.errors import InvalidDocument, StaleHistory, StaleWriter
 from moorage.store.feed import Feed
 from moorage.store.lookup import look_up
 from moorage.store.partitions import make_partitions
+from moorage.store.pipe import Pipe
 from moorage.store.settings import StoreSettings
 from moorage.store.writer_link import WriterLink
 
@@ -42,6 +43,7 @@ class Committer:
 
     def __init__(self, link: WriterLink, settings: StoreSettings, seen: Seen, feed: Feed) -> None:
         self._link = link
+        link.on_loss = self._on_loss
         self._settings = settings
         self._seen = seen
         self._feed = feed
@@ -87,11 +89,10 @@ class Committer:
                 asyncio.get_running_loop().call_later(self._retry, self._wake.set)
             else:
                 self._retry = 0.0
-        self._link.watch(self._wake.set)
-        try:
-            await self._wake.wait()
-        finally:
-            self._link.unwatch()
+        await self._wake.wait()
+
+    def _on_loss(self) -> None:
+        self._wake.set()
 
     def close(self) -> None:
         """Take no more requests; ``run`` returns after the queued ones."""
@@ -142,15 +143,17 @@ class Committer:
     async def _commit(self, batch: Batch, deadline: float) -> list[Verdict]:
         """Try until there is an outcome. Raises OutcomeUnknown, Unavailable, psycopg.Error (nothing was written)."""
         sent = False
+        # Taken before anything is sent: the feed may read the batch back from the log before we look for it.
+        floor = self._seen.revision
         while True:
             try:
-                connection = await self._link.connect(deadline)
-                if sent:
-                    sent = False
-                    found = await look_up(connection, batch, self._seen.revision)
-                    if found is not None:
-                        return await self._complete(batch, found, deadline)
-                committed = await self._attempt(connection, batch)
+                pipe = await self._link.connect(deadline)
+                found = await self._find(pipe, batch, floor) if sent else None
+                if found is not None:
+                    return await self._complete(batch, found, deadline)
+                # What was sent before is void: the look-up found nothing, and its epoch is over.
+                sent = False
+                committed = await self._attempt(pipe, batch)
             except Unavailable as error:
                 if sent:
                     raise OutcomeUnknown(f"the commit was sent, and then {error}") from error
@@ -169,17 +172,23 @@ class Committer:
                 await self._apply(batch, committed)
                 return committed.verdicts
 
-    async def _attempt(self, connection: Connection, batch: Batch) -> Committed:
+    async def _attempt(self, pipe: Pipe, batch: Batch) -> Committed:
         arguments = commit.parameters(batch, self._link.writer, self._link.epoch, self._seen.epoch)
         try:
             # A little more than the server's own limit, which leaves the connection usable.
-            with limited(connection, self._settings.attempt_timeout + 1):
-                return await commit.call(connection, arguments)
+            with limited(pipe.connection, self._settings.attempt_timeout + 1):
+                return await commit.call(pipe, arguments)
         except psycopg.Error as error:
-            if is_lost(error, connection):
+            if is_lost(error, pipe.connection):
                 raise Lost(str(error) or "no answer came") from error
             raise translate(error) from error
-        except OSError as error:
+
+    async def _find(self, pipe: Pipe, batch: Batch, floor: int) -> Committed | None:
+        try:
+            async with pipe.driver() as connection:
+                with limited(connection, self._settings.attempt_timeout):
+                    return await look_up(connection, batch, floor)
+        except (psycopg.OperationalError, OSError) as error:
             raise Lost(str(error)) from error
 
     async def _recover(self, error: Exception, batch: Batch, deadline: float) -> None:
@@ -190,10 +199,11 @@ class Committer:
         elif isinstance(error, psycopg.errors.CheckViolation):
             if error.diag.constraint_name:
                 raise error
-            connection = await self._link.connect(deadline)
+            pipe = await self._link.connect(deadline)
             try:
-                with limited(connection, self._settings.attempt_timeout):
-                    await make_partitions(connection, self._settings, room=len(batch.writes))
+                async with pipe.driver() as connection:
+                    with limited(connection, self._settings.attempt_timeout):
+                        await make_partitions(connection, self._settings, room=len(batch.writes))
             except psycopg.OperationalError as failure:
                 log.warning("no partition could be made: %s", failure, extra={"action": "partition"})
                 await self._link.disconnect()
@@ -214,10 +224,18 @@ class Committer:
                     [request.sealed[number] for number in missing],
                     request.origin,
                 )
-                for number, verdict in zip(missing, await self._commit(Batch([again]), deadline), strict=True):
+                for number, verdict in zip(missing, await self._commit_rest(again, deadline), strict=True):
                     mine[number] = verdict
             verdicts += mine
         return verdicts + list(rest)
+
+    async def _commit_rest(self, request: Request, deadline: float) -> list[Verdict]:
+        try:
+            return await self._commit(Batch([request]), deadline)
+        except Unavailable as error:
+            raise OutcomeUnknown(
+                f"a part of the batch is committed, the rest could not be tried again: {error}"
+            ) from error
 
     async def _apply(self, batch: Batch, committed: Committed) -> None:
         if committed.last < committed.first:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import psycopg
-
 from moorage.store.commit import Batch, Committed
-from moorage.store.contracts import Outcome, Unavailable, Verdict
+from moorage.store.contracts import Outcome, Verdict
 from moorage.store.database import Connection
 
 FIND_BATCH = "SELECT first_revision, last_revision FROM batches WHERE last_revision > %s AND id = %s"
@@ -17,16 +15,13 @@ async def look_up(connection: Connection, batch: Batch, after: int) -> Committed
     """What the batch wrote (it can only be after revision ``after``), or None where it wrote nothing and never will.
 
     The writer's epoch must have been raised before. Verdicts of members that were not written have revision 0.
-    Raises Unavailable.
+    Raises psycopg.OperationalError.
     """
-    try:
-        row = await (await connection.execute(FIND_BATCH, (after, batch.id))).fetchone()
-        if row is None:
-            return await _ref_only(connection, batch)
-        first, last = row
-        members: dict[int, int] = dict(await (await connection.execute(FIND_MEMBERS, (first, last))).fetchall())
-    except (psycopg.OperationalError, OSError) as error:
-        raise Unavailable(f"PostgreSQL went away: {error}") from error
+    row = await (await connection.execute(FIND_BATCH, (after, batch.id))).fetchone()
+    if row is None:
+        return await _ref_only(connection, batch)
+    first, last = row
+    members: dict[int, int] = dict(await (await connection.execute(FIND_MEMBERS, (first, last))).fetchall())
     verdicts = []
     for number in range(len(batch.writes)):
         revision = members.get(number, 0)

@@ -12,10 +12,13 @@ import time
 import psycopg
 
 from moorage.store.contracts import Unavailable
-from moorage.store.database import Connection, Database, abandon, limited
+from moorage.store.database import Database, abandon, limited
 from moorage.store.epochs import Seen
+from moorage.store.pipe import Pipe
 
-LATEST = b"""
+STATEMENT = b"moorage_latest"
+PREPARE = """
+PREPARE moorage_latest AS
 SELECT c.epoch, c.horizon, greatest(c.base_revision, (SELECT max(last_revision) FROM batches)) FROM cluster c
 """
 
@@ -27,7 +30,7 @@ class Probe:
         self.horizon = 0
         self._database = database
         self._seen = seen
-        self._connection: Connection | None = None
+        self._pipe: Pipe | None = None
         self._following: asyncio.Future[int] | None = None
         self._asking: asyncio.Task[None] | None = None
 
@@ -44,8 +47,8 @@ class Probe:
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)
-        if self._connection is not None:
-            await abandon(self._connection)
+        if self._pipe is not None:
+            await self._pipe.close()
 
     async def _ask(self) -> None:
         while self._following is not None:
@@ -74,23 +77,31 @@ class Probe:
         raise AssertionError("not reached")
 
     async def _read_once(self, deadline: float) -> int:
-        connection = self._connection
-        if connection is None or connection.closed:
-            connection = self._connection = await self._database.connect_within(deadline)
+        pipe = self._pipe
+        if pipe is None or not pipe.open:
+            pipe = self._pipe = await self._connect(deadline)
         try:
-            with limited(connection, self._database.settings.read_deadline):
-                cursor = connection.cursor(binary=True)
-                await cursor.execute(LATEST)
-                row = await cursor.fetchone()
-        except (psycopg.OperationalError, OSError) as error:
-            self._connection = None
-            await abandon(connection)
+            with limited(pipe.connection, self._database.settings.read_deadline):
+                result = await pipe.execute(STATEMENT, ())
+        except psycopg.OperationalError as error:
+            self._pipe = None
+            await pipe.close()
             raise Unavailable(f"PostgreSQL went away: {error}") from error
-        assert row is not None
-        epoch, self.horizon, revision = row
+        epoch, self.horizon, revision = (int.from_bytes(result.get_value(0, n) or b"", "big") for n in range(3))
         if epoch != self._seen.epoch:
             # Opening a connection compares histories; the caches are dropped there.
-            self._connection = None
+            await pipe.close()
+            self._pipe = await self._connect(deadline)
+        return revision
+
+    async def _connect(self, deadline: float) -> Pipe:
+        connection = await self._database.connect_within(deadline)
+        try:
+            await connection.execute(PREPARE)
+        except psycopg.OperationalError as error:
             await abandon(connection)
-            self._connection = await self._database.connect_within(deadline)
-        return int(revision)
+            raise Unavailable(f"PostgreSQL went away: {error}") from error
+        except BaseException:
+            await abandon(connection)
+            raise
+        return Pipe(connection, lost=lambda: None)

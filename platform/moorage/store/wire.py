@@ -20,6 +20,8 @@ _HEADER = struct.Struct("!iiIii")
 _EMPTY = struct.Struct("!iiI")
 _LENGTH = struct.Struct("!i")
 _NULL = _LENGTH.pack(-1)
+_START = _HEADER.size
+"""Where the items of a one-dimensional array begin. An empty array is shorter, and has none."""
 
 
 class ByteaArray(bytes):
@@ -104,6 +106,36 @@ def json_array(items: Sequence[bytes | None]) -> JsonArray:
 def bytea_array(items: Sequence[bytes | None]) -> ByteaArray:
     """Byte strings; None is NULL."""
     return ByteaArray(encode_array(BYTEA, items))
+
+
+def int8(value: int) -> bytes:
+    """``bigint``."""
+    return value.to_bytes(8, "big", signed=True)
+
+
+def jsonb(text: bytes | None) -> bytes | None:
+    """``jsonb``: a version number before the text."""
+    return None if text is None else b"\x01" + text
+
+
+def read_int2_array(data: bytes) -> list[int]:
+    """``smallint[]`` without NULLs."""
+    return [value for _, value in struct.iter_unpack("!ih", data[_START:])]
+
+
+def read_int8_array(data: bytes) -> list[int]:
+    """``bigint[]`` without NULLs."""
+    return [value for _, value in struct.iter_unpack("!iq", data[_START:])]
+
+
+def read_text_array(data: bytes) -> list[str]:
+    """``text[]`` without NULLs."""
+    items, at = [], _START
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        items.append(data[at + 4 : at + 4 + length].decode())
+        at += 4 + length
+    return items
 
 
 class _Ready(Dumper):

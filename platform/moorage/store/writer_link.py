@@ -6,7 +6,6 @@ answer to its commit, where a second session would be woken, and would wake this
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import uuid
 from collections.abc import Callable
@@ -14,9 +13,11 @@ from datetime import datetime
 
 import psycopg
 
+from moorage.store.commit import PREPARE
 from moorage.store.contracts import Unavailable
 from moorage.store.database import Connection, Database, abandon, limited
 from moorage.store.epochs import LOCK
+from moorage.store.pipe import Pipe
 
 log = logging.getLogger("moorage.store.committer")
 
@@ -43,24 +44,24 @@ class WriterLink:
     def __init__(self, database: Database, heard: Callable[[int], None]) -> None:
         self.writer = f"{database.server_name}/{uuid.uuid4()}"
         self.epoch = 0
+        self.on_loss: Callable[[], None] = lambda: None
+        """Called when the connection goes away while nothing is under way."""
         self._database = database
         self._heard = heard
-        self._connection: Connection | None = None
+        self._pipe: Pipe | None = None
         self._backend = 0
         self._backend_start: datetime | None = None
-        self._watched = -1
-        self._on_loss: Callable[[], None] | None = None
 
     @property
     def connected(self) -> bool:
         """Whether there is a connection, as far as is known."""
-        return self._connection is not None and not self._connection.closed
+        return self._pipe is not None and self._pipe.open
 
-    async def connect(self, deadline: float) -> Connection:
+    async def connect(self, deadline: float) -> Pipe:
         """The connection; a new one registers under a new epoch first, which makes batches of older ones void. Raises
         Unavailable.
         """
-        if self._connection is None or self._connection.closed:
+        if self._pipe is None or not self._pipe.open:
             connection = await self._database.connect_within(deadline)
             try:
                 with limited(connection, self._database.settings.attempt_timeout):
@@ -71,28 +72,14 @@ class WriterLink:
             except BaseException:
                 await abandon(connection)
                 raise
-            self._connection = connection
-        return self._connection
+            self._pipe = Pipe(connection, notified=self._notified, lost=self._lost)
+        return self._pipe
 
     async def disconnect(self) -> None:
         """Give the connection up."""
-        self.unwatch()
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await abandon(connection)
-
-    def watch(self, on_loss: Callable[[], None]) -> None:
-        """Hear notifications, and of the connection's loss, while no statement runs on it."""
-        if self._connection is not None and not self._connection.closed and self._watched < 0:
-            self._on_loss = on_loss
-            self._watched = self._connection.pgconn.socket
-            asyncio.get_running_loop().add_reader(self._watched, self._readable)
-
-    def unwatch(self) -> None:
-        """Leave the connection to a statement."""
-        if self._watched >= 0:
-            asyncio.get_running_loop().remove_reader(self._watched)
-            self._watched = -1
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            await pipe.close()
 
     async def _register(self, connection: Connection) -> None:
         await connection.execute(END_FORMER, (self._backend, self._backend_start))
@@ -108,28 +95,15 @@ class WriterLink:
         assert ourselves is not None
         self.epoch = row[0]
         self._backend, self._backend_start = connection.info.backend_pid, ourselves[0]
-        connection.add_notify_handler(self._notified)
+        connection.add_notify_handler(lambda notification: self._notified(notification.pid, notification.payload))
         await connection.execute("LISTEN moorage")
+        await connection.execute(PREPARE)
 
-    def _readable(self) -> None:
-        assert self._connection is not None
-        pgconn = self._connection.pgconn
-        try:
-            pgconn.consume_input()
-        except psycopg.OperationalError as error:
-            log.warning("connection lost while idle: %s", error, extra={"action": "lost"})
-            self.unwatch()
-            pgconn.finish()
-            if self._on_loss is not None:
-                self._on_loss()
-            return
-        while notification := pgconn.notifies():
-            self._take(notification.be_pid, notification.extra.decode())
+    def _lost(self) -> None:
+        log.warning("connection lost while idle", extra={"action": "lost"})
+        self.on_loss()
 
-    def _notified(self, notification: psycopg.Notify) -> None:
-        self._take(notification.pid, notification.payload)
-
-    def _take(self, backend: int, payload: str) -> None:
+    def _notified(self, sender: int, payload: str) -> None:
         # Our own commits come into the caches with their bytes, not from the log.
-        if backend != self._backend:
+        if sender != self._backend:
             self._heard(int(payload))

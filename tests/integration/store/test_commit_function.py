@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moorage.store import StoreSettings
-from moorage.store.commit import Batch, Request, call, parameters
+from moorage.store.commit import PREPARE, Batch, Request, call, parameters
 from moorage.store.contracts import Op, Outcome, Precondition, RefUpdate, Write
 from moorage.store.database import Database, translate
 from moorage.store.errors import StaleHistory, StaleWriter
+from moorage.store.pipe import Pipe
 from tests.support.store import ORIGIN, create, delete, key, update
 
 NAMES = ("a", "b", "c")
@@ -101,22 +102,28 @@ def test_any_batches_do_what_the_model_does(database_url: str, batches: Batches)
     asyncio.run(compare(database_url, batches))
 
 
+async def open_pipe(url: str) -> Pipe:
+    connection = await Database(url, password=None, server_name="m", settings=StoreSettings()).connect()
+    await connection.execute(PREPARE)
+    return Pipe(connection, lost=lambda: None)
+
+
 async def compare(url: str, batches: Batches) -> None:
     with psycopg.connect(url, autocommit=True) as plain:
         plain.execute(RESET)
-        connection = await Database(url, password=None, server_name="m", settings=StoreSettings()).connect()
+        pipe = await open_pipe(url)
         model = Model()
         for members, atomic in batches:
             expected = model.batch(members, atomic)
             request = Request(members, [None] * len(members), ORIGIN, atomic)
-            got = await call(connection, parameters(Batch([request]), "model", 1, 1))
+            got = await call(pipe, parameters(Batch([request]), "model", 1, 1))
             shown = [(v.outcome, v.revision) for v in got.verdicts]
             if atomic and Outcome.ABORTED in [outcome for outcome, _ in expected]:
                 assert [o for o, _ in shown] == [o for o, _ in expected]
             else:
                 assert shown == expected
             assert got.last == model.head
-        await connection.close()
+        await pipe.close()
         stored = plain.execute("SELECT name, uid, revision, charge FROM objects").fetchall()
         assert {n: (u, r, c or {}) for n, u, r, c in stored} == model.objects
         log = plain.execute(
@@ -134,13 +141,13 @@ async def compare(url: str, batches: Batches) -> None:
 
 
 async def call_raw(url: str, request: Request, writer_epoch: int = 1, epoch: int = 1) -> Any:
-    connection = await Database(url, password=None, server_name="m", settings=StoreSettings()).connect()
+    pipe = await open_pipe(url)
     try:
-        return await call(connection, parameters(Batch([request]), "model", writer_epoch, epoch))
+        return await call(pipe, parameters(Batch([request]), "model", writer_epoch, epoch))
     except psycopg.Error as error:
         raise translate(error) from error
     finally:
-        await connection.close()
+        await pipe.close()
 
 
 async def test_an_old_epoch_is_refused(database_url: str) -> None:

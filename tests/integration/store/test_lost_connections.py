@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from moorage.store.contracts import OutcomeUnknown, RefUpdate, Unavailable, Verdict
+from moorage.store.pipe import Pipe
 from tests.support.store import ORIGIN, PODS, QUICK, create, delete, key, names, store, update
 from tests.support.wait import until
 from tests.support.wire_proxy import How, Side, proxied
@@ -81,6 +82,24 @@ async def test_a_cut_at_any_message_changes_no_outcome(database_url: str, socket
                 break
         assert seen == list(range(2, pods.revision + 1))
         watch.close()
+
+
+async def test_a_batch_that_the_feed_read_back_first_is_found_all_the_same(database_url: str, sockets: Path) -> None:
+    async with proxied(database_url, sockets) as (proxy, url), store(url) as one:
+        await one.cache(PODS)
+        await one.commit([create(key("first"))], ORIGIN)
+        connect = one._link.connect
+
+        async def connect_late(deadline: float) -> Pipe:
+            pipe = await connect(deadline)
+            await one.feed.catch_up(10**9)
+            return pipe
+
+        one._link.connect = connect_late  # type: ignore[method-assign] # the order of events is what is tested
+        proxy.cut(Side.SERVER, 1, How.BEFORE)
+        (verdict,) = await one.commit([create(key("second"))], ORIGIN)
+        assert (verdict.outcome.value, verdict.revision) == ("written", 3)
+        check_log(database_url)
 
 
 @pytest.mark.parametrize("at", [1, 2, 3, 4])

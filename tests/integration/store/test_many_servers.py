@@ -173,6 +173,8 @@ async def test_a_killed_database_loses_nothing_acknowledged(durable_cluster: Pos
                 await until(lambda before=before: len(told) > before + 30)  # type: ignore[misc] # loop value
                 for pid in durable_cluster.processes():
                     os.kill(pid, signal.SIGKILL)
+                assert durable_cluster.process is not None
+                await asyncio.to_thread(durable_cluster.process.wait)
                 await asyncio.to_thread(durable_cluster.start)
             before = len(told)
             await until(lambda: len(told) > before + 30)
