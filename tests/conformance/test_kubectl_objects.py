@@ -156,12 +156,13 @@ def test_edit(kubectl: Kubectl, tmp_path: Path) -> None:
 
 def test_edit_shows_what_is_wrong_and_keeps_the_object(kubectl: Kubectl, tmp_path: Path) -> None:
     kubectl("apply", "-f", "-", stdin=deployment("d", "x:1", replicas=0))
-    editor = tmp_path / "editor"
-    editor.write_text('#!/bin/sh\nsed -i "s/replicas: 0/replicas: -1/" "$1"\n')
+    editor, seen = tmp_path / "editor", tmp_path / "seen"
+    editor.write_text(f'#!/bin/sh\nsed -i "s/replicas: 0/replicas: -1/" "$1"\ncp "$1" {seen}\n')
     editor.chmod(0o755)
-    edited = kubectl.attempt("edit", "deployment", "d", KUBE_EDITOR=str(editor))
+    edited = kubectl.attempt("edit", "deployment", "d", KUBE_EDITOR=str(editor), TMPDIR=str(tmp_path))
     assert edited.code != 0
-    assert "spec.replicas: Invalid value: -1: must be greater than or equal to 0" in edited.err
+    assert 'deployments.apps "d" is invalid' in edited.err
+    assert "# * spec.replicas: Invalid value: -1: must be greater than or equal to 0" in seen.read_text()
     assert kubectl.json("get", "deployment", "d")["spec"]["replicas"] == 0
 
 
