@@ -124,7 +124,13 @@ class GitApp:
         body: AsyncIterator[bytes],
         made: list[tuple[Kind, Document]],
     ) -> None:
-        accepted = False
+        session: PushSession | None = None
+
+        async def settled() -> None:
+            if made and not (session and session.accepted):
+                await setup.take_back(self.host, caller, made)
+                made.clear()
+
         try:
             applications, created = await setup.applications(self.host, caller, hosted)
             if created is not None:
@@ -133,13 +139,9 @@ class GitApp:
             url = _url(self.host.config.base_url, exchange, hosted)
             deployment = Deployment(self.host, hosted, repository, applications, caller, url)
             session = PushSession(deployment, self.host.lock(hosted.uid), first.options)
-            try:
-                await receive.serve(self.host.git, repository, exchange, first, body, session)
-            finally:
-                accepted = session.accepted
+            await receive.serve(self.host.git, repository, exchange, first, body, session, settled)
         finally:
-            if made and not accepted:
-                await setup.take_back(self.host, caller, made)
+            await settled()
         await self._upkeep.after_push(hosted.uid, repository)
 
 

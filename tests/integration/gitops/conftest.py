@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from moorage.api.contracts import Operation, TransactionRequest
 from moorage.resources.core.namespaces import NAMESPACE
 from moorage_gitops.host.manifests.limits import ManifestLimits
 from tests.integration.gitops.rig import TOKENS, Rig, Work
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The server runs on uvloop, whose pipes and processes differ from asyncio's own; so do these tests."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

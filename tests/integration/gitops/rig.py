@@ -215,12 +215,12 @@ async def run(
         *command,
         cwd=directory,
         env=variables,
-        stdin=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        out, err = await process.communicate(stdin)
+        out, err = await process.communicate(stdin or None)
     except BaseException:
         with suppress(ProcessLookupError):
             process.kill()

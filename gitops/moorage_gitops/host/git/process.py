@@ -125,7 +125,8 @@ async def collect(stream: asyncio.StreamReader, keep: int = _READ) -> bytes:
 async def _feed(stdin: asyncio.StreamWriter, data: bytes) -> None:
     # A process that needs no more input may close its end first.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        if data:
+        # uvloop raises RuntimeError for a write after the other end has closed; nothing is awaited between the two.
+        if data and not stdin.is_closing():
             stdin.write(data)
             await stdin.drain()
         stdin.close()

@@ -91,6 +91,8 @@ async def feed(process: Process, body: AsyncIterator[bytes]) -> None:
     wanted = True
     try:
         async for chunk in body:
+            # uvloop raises RuntimeError for a write after the other end has closed; nothing is awaited between the two.
+            wanted = wanted and not process.stdin.is_closing()
             if not wanted:
                 continue
             try:
@@ -99,7 +101,9 @@ async def feed(process: Process, body: AsyncIterator[bytes]) -> None:
             except (BrokenPipeError, ConnectionResetError):
                 wanted = False
     except (Disconnected, Refusal):
-        process.kill()
+        # A process that has ended its part by itself has said why.
+        if wanted and process.returncode is None:
+            process.kill()
         raise
     finally:
         process.stdin.close()

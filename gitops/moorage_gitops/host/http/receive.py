@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from moorage_gitops.host.git.process import Git, collect
 from moorage_gitops.host.http import fetch, status
-from moorage_gitops.host.http.exchange import Exchange
+from moorage_gitops.host.http.exchange import Exchange, Refusal
 from moorage_gitops.host.http.head import BadPush, PushHead
 from moorage_gitops.host.push.channel import HookChannel
 from moorage_gitops.host.push.relay import FD_VARIABLE
@@ -24,9 +24,18 @@ _READ = 1 << 16
 
 
 async def serve(
-    git: Git, repository: Path, exchange: Exchange, head: PushHead, body: AsyncIterator[bytes], session: PushSession
+    git: Git,
+    repository: Path,
+    exchange: Exchange,
+    head: PushHead,
+    body: AsyncIterator[bytes],
+    session: PushSession,
+    settled: Callable[[], Awaitable[None]],
 ) -> None:
-    """Answer one ``git-receive-pack`` request whose ``head`` has been read from ``body``. Raises Refusal and Disconnected."""
+    """Answer one ``git-receive-pack`` request whose ``head`` has been read from ``body``. Raises Refusal and Disconnected.
+
+    ``settled`` is awaited when everything is decided and before the pusher reads the report.
+    """
     ours, theirs = socket.socketpair()
     try:
         ours.setblocking(False)
@@ -51,11 +60,12 @@ async def serve(
                 await exchange.start(RESULT)
                 while chunk := await process.stdout.read(_READ):
                     await exchange.send(completer.feed(chunk))
-                await exchange.send(completer.rest())
                 if await process.wait():
                     logger.info("git receive-pack: %s", (await complaints).decode(errors="replace").strip()[:500])
                 await deciding
-                await exchange.send(b"", more=False)
+                await session.settle()
+                await settled()
+                await exchange.send(completer.report() or _unreported(head, feeding), more=False)
             finally:
                 await _finish(session, feeding, deciding, complaints)
     finally:
@@ -68,6 +78,13 @@ async def serve(
 async def refuse(exchange: Exchange, refusal: BadPush) -> None:
     """Answer a push that Git need not see."""
     await exchange.answer(RESULT, status.refused(refusal.refs, refusal.message))
+
+
+def _unreported(head: PushHead, feeding: asyncio.Future[None]) -> bytes:
+    """Git was stopped, or fell, before it reported."""
+    error = feeding.exception() if feeding.done() and not feeding.cancelled() else None
+    reason = error.message if isinstance(error, Refusal) else "git receive-pack ended early; the server's log says more"
+    return status.refused(head.refs, reason)
 
 
 async def _finish(session: PushSession, *tasks: asyncio.Future[Any]) -> None:

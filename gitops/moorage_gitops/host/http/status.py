@@ -31,7 +31,7 @@ def one_line(reason: str, limit: int = 300) -> str:
 
 
 class Completer:
-    """Passes Git's answer through and puts the reason into refusals by the pre-receive hook.
+    """Passes Git's answer on: progress at once; the report at the end, with the reason in refusals by the pre-receive hook.
 
     ``reason`` gives the reason for a ref, or "" to leave Git's words.
     """
@@ -39,21 +39,29 @@ class Completer:
     def __init__(self, reason: Callable[[str], str]) -> None:
         self._reason = reason
         self._pending = b""
+        self._report = b""
 
     def feed(self, data: bytes) -> bytes:
-        """The bytes to send for the next bytes of Git; incomplete packets wait."""
+        """The progress in the next bytes of Git; incomplete packets wait."""
         data = self._pending + data
         try:
             packets, end = pktline.split(data)
         except pktline.ProtocolError:
+            self._report += data
             self._pending = b""
-            return data
+            return b""
         self._pending = data[end:]
-        return b"".join(pktline.FLUSH if packet is None else self._packet(packet) for packet in packets)
+        progress = b""
+        for packet in packets:
+            if packet is not None and packet[:1] == b"\x02":
+                progress += pktline.line(packet)
+            else:
+                self._report += pktline.FLUSH if packet is None else self._packet(packet)
+        return progress
 
-    def rest(self) -> bytes:
-        """What is left at the end."""
-        return self._pending
+    def report(self) -> bytes:
+        """What is left at the end; empty where Git ended without a word."""
+        return self._report + self._pending
 
     def _packet(self, packet: bytes) -> bytes:
         if packet[:1] != b"\x01" or _DECLINED not in packet:

@@ -76,6 +76,8 @@ class HookChannel:
             raise HookGone from None
 
     async def _send(self, kind: bytes, payload: bytes) -> None:
+        if self._writer.is_closing():
+            raise HookGone
         for at in range(0, max(len(payload), 1), _MAX_FRAME):
             part = payload[at : at + _MAX_FRAME]
             self._writer.write(kind + len(part).to_bytes(4, "big") + part)
