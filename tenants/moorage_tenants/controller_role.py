@@ -27,8 +27,8 @@ _CREATED = frozenset(
     }
 )
 _POD_SUBRESOURCES = frozenset({"binding", "eviction"})
-_NOT_TOUCHED = frozenset({("", "secrets")})
-"""Neither created nor changed by a controller: whoever could write a Secret could plant credentials."""
+_NOT_REPLACED = frozenset({("", "secrets")})
+"""Neither created nor replaced by a controller. Patches stay open: garbage collection takes owners and finalizers away with them."""
 
 
 class ControllerRole:
@@ -50,6 +50,8 @@ def _may(attributes: Attributes) -> bool:
         return attributes.subresource in {"status", "scale", "finalize"} and verb in {"get", "update", "patch"}
     if verb in READ_VERBS or verb in {"delete", "deletecollection"}:
         return True
-    if verb in {"update", "patch"}:
-        return resource not in _NOT_TOUCHED
+    if verb == "patch":
+        return True
+    if verb == "update":
+        return resource not in _NOT_REPLACED
     return verb == "create" and resource in _CREATED

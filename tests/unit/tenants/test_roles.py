@@ -303,7 +303,7 @@ async def test_a_node_without_a_name_is_no_node(house: House) -> None:
 async def test_controllers_derive_and_clean_up_but_hand_out_nothing(house: House) -> None:
     controllers = names.controllers()
     assert await house.allowed(controllers, resource="secrets", namespace="blue", name="x") == {
-        *READ, "delete", "deletecollection",
+        *READ, "patch", "delete", "deletecollection",
     }  # fmt: skip
     assert await house.allowed(controllers, group="moorage.io", resource="tokens") == set()
     assert await house.allowed(controllers, resource="pods", subresource="binding", namespace="blue") == {"create"}
