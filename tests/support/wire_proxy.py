@@ -69,6 +69,7 @@ class WireProxy:
     plan: Plan | None = None
     _held: list[Session] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     def cut(self, side: Side, at: int, how: How) -> Plan:
         """Cut the committing session once, at its ``at``-th message of ``side`` from now on."""
@@ -87,6 +88,7 @@ class WireProxy:
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry a connection from now on."""
+        self._writers.append(writer)
         task = asyncio.create_task(self._carry(reader, writer), name="proxied connection")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -97,6 +99,7 @@ class WireProxy:
         except OSError:
             writer.close()
             return
+        self._writers.append(server_writer)
         session = Session(writer, server_writer)
         try:
             await asyncio.gather(
@@ -106,13 +109,15 @@ class WireProxy:
         finally:
             for each in (writer, server_writer):
                 each.close()
-            await asyncio.gather(writer.wait_closed(), server_writer.wait_closed(), return_exceptions=True)
 
     async def close(self) -> None:
         """End every connection."""
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
 
     async def _pump(
         self, session: Session, side: Side, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
