@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 
-from moorage.api.errors import ApiError
+from moorage.api.errors import ApiError, unavailable
 from moorage.resources.kind import ResourceKey
 from moorage.store.contracts import Cache, Store
 
 FUTURE_SECONDS = 3.0
 """How long a read waits for a revision that is not there yet, as in Kubernetes' watch cache."""
+FRESH_SECONDS = 30.0
+"""How long a read waits for what is committed. Where that is not enough, the feed from PostgreSQL is broken."""
 
 
 async def fresh(store: Store, resource: ResourceKey) -> Cache:
@@ -21,7 +23,12 @@ async def fresh(store: Store, resource: ResourceKey) -> Cache:
     cache = await store.cache(resource)
     latest = await store.latest()
     if cache.revision < latest:
-        await cache.wait(latest)
+        try:
+            async with asyncio.timeout(FRESH_SECONDS):
+                await cache.wait(latest)
+        except TimeoutError as error:
+            text = f"this server's cache is at revision {cache.revision} and does not catch up with {latest}"
+            raise unavailable(text) from error
     return cache
 
 

@@ -17,10 +17,12 @@ from moorage.api import asgi, discovery, openapi
 from moorage.api.contracts import Attributes
 from moorage.api.encode import dumps, yaml_bytes
 from moorage.api.errors import ApiError, no_such_path
+from moorage.api.failures import refusal_of
 from moorage.api.negotiate import YAML, for_discovery, for_openapi_v2, for_openapi_v3
+from moorage.api.request import new_request_id
 from moorage.api.router import Router, method_not_allowed
 from moorage.api.service import Service, denied
-from moorage.store.contracts import Unavailable
+from moorage.store.contracts import OutcomeUnknown, Unavailable
 
 MAJOR, MINOR = "1", "36"
 """The Kubernetes version whose API is served."""
@@ -142,16 +144,17 @@ class _Endpoints:
 def error_handlers(app: FastAPI) -> None:
     """Refusals outside of the resource verbs are Statuses too."""
 
-    async def refused(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, ApiError)
-        return Response(asgi.error_body(error), error.code, error.headers, "application/json")
+    async def refused(request: Request, error: Exception) -> Response:
+        refusal = refusal_of(error, new_request_id(), f"{request.method} {request.url.path}")
+        return Response(asgi.error_body(refusal), refusal.code, refusal.headers, "application/json")
 
     async def http(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         known = method_not_allowed() if error.status_code == 405 else no_such_path()
         return Response(asgi.error_body(known), known.code, known.headers, "application/json")
 
-    app.add_exception_handler(ApiError, refused)
+    for kind in (ApiError, Unavailable, OutcomeUnknown):
+        app.add_exception_handler(kind, refused)
     app.add_exception_handler(HTTPException, http)
 
 

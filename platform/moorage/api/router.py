@@ -63,7 +63,7 @@ class Router:
             request_id = new_request_id()
             refusal = refusal_of(error, request_id, f"{scope['method']} {scope['path']}")
             await _refuse(send, refusal, [(b"audit-id", request_id.encode())])
-            self._service.metrics.observe("", path.group, path.resource, refusal.code, time.perf_counter() - started)
+            self._observe("", path, self._kind(path), refusal.code, started)
             return
         kind = self._kind(path)
         place = path.namespace, path.name, path.subresource
@@ -80,7 +80,8 @@ class Router:
 
     async def _answer(self, request: Request, path: Path, kind: Kind | None, started: float) -> None:
         attributes, decision = _attributes(request, path), UNDECIDED
-        clock = self._deadlines.begin()
+        # A GET of one object has nothing to wait for but the store, which has deadlines of its own.
+        clock = None if request.verb == "get" and not request.subresource else self._deadlines.begin()
         try:
             options, only = EVERYTHING, None
             if kind is not None and request.verb in _COLLECTION_VERBS:
@@ -91,7 +92,9 @@ class Router:
             decision = await self._authorise(attributes)
             if kind is None:
                 raise no_such_path() if decision.allowed else denied(attributes, decision)
-            if request.verb == "watch" or (request.subresource == "log" and routes.follows(request)):
+            if clock is not None and (
+                request.verb == "watch" or (request.subresource == "log" and routes.follows(request))
+            ):
                 self._deadlines.end(clock)
             await self._serve(request, attributes, decision, options, only)
             # A create that the authorizer refused without its object may have been allowed with it.
@@ -99,18 +102,23 @@ class Router:
         except asgi.Disconnected:
             request.code = 499
         except asyncio.CancelledError:
-            if not self._deadlines.end(clock):
+            if clock is None or not self._deadlines.end(clock):
                 raise
             await self._fail(request, overdue())
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the client is told
             what = f"{request.scope['method']} {request.scope['path']}"
             await self._fail(request, refusal_of(error, request.id, what))
         finally:
-            self._deadlines.end(clock)
-            self._service.metrics.observe(
-                request.verb, path.group, path.resource, request.code, time.perf_counter() - started
-            )
+            if clock is not None:
+                self._deadlines.end(clock)
+            self._observe(request.verb, path, kind, request.code, started)
             self._service.config.auditor.record(attributes, decision, {"code": request.code, "id": request.id})
+
+    def _observe(self, verb: str, path: Path, kind: Kind | None, code: int, started: float) -> None:
+        """Count the request. What is not served has no name of its own: clients could make up any number of them."""
+        resource = path.resource if kind is not None else "unknown"
+        group = path.group if kind is not None else ""
+        self._service.metrics.observe(verb, group, resource, code, time.perf_counter() - started)
 
     async def _serve(
         self, request: Request, attributes: Attributes, decision: Decision, options: ListOptions, only: Filter | None

@@ -10,6 +10,7 @@ import socket
 import uvicorn
 
 from moorage.api.app import MoorageApp
+from moorage.api.corking import CorkedHttp
 
 GRACE_SECONDS = 10
 """How long writes in flight may take after a stop was asked for."""
@@ -35,7 +36,7 @@ def server_config(app: MoorageApp, **options: object) -> uvicorn.Config:
     """
     settings: dict[str, object] = {
         "loop": "uvloop",
-        "http": "httptools",
+        "http": CorkedHttp,
         "ws": "wsproto",
         "lifespan": "on",
         "access_log": False,
