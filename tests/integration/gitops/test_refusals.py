@@ -113,11 +113,20 @@ async def test_a_mistake_refuses_the_push(small_rig: Rig, work: Work, case: str)
         assert word in pushed.err, pushed.err
     assert "nothing was applied and the branch did not move" in pushed.err
     assert_nothing_stored(small_rig, pushed)
-    await work.git("rm", "-q", "-r", "--cached", ".")
-    for path in files:
-        (work.directory / path).unlink()
+
+
+async def test_the_server_goes_on(small_rig: Rig, work: Work) -> None:
+    for case in ("bomb", "deep", "binary", "broken yaml", "wrong type"):
+        files, _ = CASES[case]
+        await work.commit(files)
+        assert (await work.push(small_rig.url())).code != 0
+        for path in files:
+            (work.directory / path).unlink()
     await work.commit({"good.yaml": config_map("good", key="value")})
-    assert (await work.push(small_rig.url())).code == 0, "the server must go on"
+
+    pushed = await work.push(small_rig.url())
+
+    assert pushed.code == 0, pushed.err
 
 
 async def test_every_mistake_is_told_up_to_twenty(rig: Rig, work: Work) -> None:

@@ -25,7 +25,7 @@ _NEVER_FROM_GIT = frozenset(
     (ResourceKey("", "events"), ResourceKey("", "nodes"), ResourceKey("coordination.k8s.io", "leases"))
 )
 _NEEDLE = APPLICATION_LABEL.encode()
-_SLICE = 2_000
+_SLICE = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from moorage.api.contracts import Operation
@@ -13,13 +15,16 @@ from moorage.resources.registry import Registry
 from moorage.store.contracts import Key, Store
 from moorage_gitops.host.deploy import live, objects, prune, types
 from moorage_gitops.host.deploy.live import Record
-from moorage_gitops.host.deploy.objects import Desired, Owner
-from moorage_gitops.host.deploy.problems import Problem, Refused, refuse
+from moorage_gitops.host.deploy.objects import Desired, Objects, Owner
+from moorage_gitops.host.deploy.problems import Problem, refuse
 from moorage_gitops.host.deploy.prune import PrunePlan
 from moorage_gitops.host.deploy.source import CommitReader, Reading
+from moorage_gitops.host.manifests.limits import ManifestLimits
 from moorage_gitops.names import FIELD_MANAGER
 
 MERGE_PATCH = "application/merge-patch+json"
+_IN_THREAD = 100
+"""Documents; more are looked through in a thread, so that other requests get their turn."""
 _HINT = (
     "If a file is no manifest, move the manifests into a folder of their own and name it:",
     '  kubectl patch application NAME --type merge -p \'{"spec": {"path": "deploy"}}\'',
@@ -96,11 +101,11 @@ async def make(
     """Read and plan. Raises Refused with every mistake, or where a confirmation is missing."""
     message = await reader.message(commit)
     reading = await reader.read(commit, application.path)
-    found = objects.collect(reading, registry, application.owner, reader.limits.documents)
-    problems = [*reading.problems, *found.problems, *_mistyped(found.desired, reading)]
-    if problems:
-        unreadable = any(not problem.subject for problem in problems)
-        raise refuse(problems, _HINT if unreadable else ())
+    understand = partial(_understand, reading, registry, application.owner, reader.limits)
+    found = await asyncio.to_thread(understand) if len(reading.documents) > _IN_THREAD else understand()
+    if found.problems:
+        unreadable = any(not problem.subject for problem in found.problems)
+        raise refuse(found.problems, _HINT if unreadable else ())
     there = await live.objects_of(store, registry, application.owner)
     records = {item.key: await live.record_of(store, item.kind, item.namespace, item.name) for item in found.desired}
     await _refuse_foreign(found.desired, records, store, application.owner, options)
@@ -110,6 +115,12 @@ async def make(
     ordered = sorted(found.desired, key=lambda item: item.kind.kind != "Namespace")
     applied = {key: record.applied for key, record in records.items() if record is not None}
     return Plan(application, commit, reading, ordered, pruning, applied)
+
+
+def _understand(reading: Reading, registry: Registry, owner: Owner, limits: ManifestLimits) -> Objects:
+    found = objects.collect(reading, registry, owner, limits.documents)
+    found.problems = [*reading.problems, *found.problems, *_mistyped(found.desired, reading)]
+    return found
 
 
 def _mistyped(desired: Sequence[Desired], reading: Reading) -> Iterator[Problem]:
@@ -143,6 +154,3 @@ async def _refuse_foreign(
             problems.append(Problem(item.file, item.line(""), item.subject, message))
     if problems:
         raise refuse(problems)
-
-
-__all__ = ["Application", "Plan", "Refused", "make"]

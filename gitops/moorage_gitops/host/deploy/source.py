@@ -29,8 +29,11 @@ class Reading:
     texts: dict[str, bytes] = field(default_factory=dict)
 
     def excerpt(self, file: str, line: int) -> str:
-        """A line of a file, "" where there is none."""
-        lines = self.texts.get(file, b"").split(b"\n", line)
+        """A line of a file; "" where there is none, and where the file has a Secret: a line may hold two objects."""
+        text = self.texts.get(file, b"")
+        if b"Secret" in text:
+            return ""
+        lines = text.split(b"\n", line)
         return lines[line - 1].decode(errors="replace") if 0 < line <= len(lines) else ""
 
 
