@@ -12,6 +12,7 @@ from moorage_gitops.ownership import digest
 LISTED = 100
 """Objects in an application's status (its schema says so too)."""
 _MESSAGE = 500
+_NOT_CONTENT = frozenset({"f:metadata", "f:status"})
 
 
 class Identity(NamedTuple):
@@ -75,14 +76,14 @@ def changed(document: Document) -> bool:
 
 
 def who_changed(document: Document) -> str:
-    """The managers that may have: who wrote fields other than Git and the status, latest first."""
-    entries = [
+    """The managers that may have taken fields: who owns more than metadata and status, latest first."""
+    others = [
         entry
         for entry in document["metadata"].get("managedFields") or ()
-        if entry.get("manager") != FIELD_MANAGER and not entry.get("subresource")
+        if entry.get("manager") != FIELD_MANAGER and (entry.get("fieldsV1") or {}).keys() - _NOT_CONTENT
     ]
     names = [
-        str(entry.get("manager")) for entry in sorted(entries, key=lambda entry: str(entry.get("time")), reverse=True)
+        str(entry.get("manager")) for entry in sorted(others, key=lambda entry: str(entry.get("time")), reverse=True)
     ]
     return ", ".join(dict.fromkeys(names))
 

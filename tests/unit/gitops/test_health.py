@@ -157,6 +157,26 @@ def test_a_field_that_was_taken_is_a_change() -> None:
     assert "ConfigMap one was changed outside Git by kubectl-edit" in found.sync_message
 
 
+def test_those_who_own_metadata_and_status_only_are_not_named() -> None:
+    scaled = {
+        "manager": "kubectl",
+        "operation": "Update",
+        "subresource": "scale",
+        "time": "u",
+        "fieldsV1": {"f:spec": {}},
+    }
+    revision = {
+        "manager": "controllers",
+        "operation": "Update",
+        "time": "v",
+        "fieldsV1": {"f:metadata": {}, "f:status": {}},
+    }
+
+    found = assess(application("one"), [from_git("one", "a", others=[revision, scaled])], [])
+
+    assert "ConfigMap one was changed outside Git by kubectl;" in found.sync_message
+
+
 def test_a_field_that_was_added_is_none() -> None:
     document = from_git("one", "a", "b", others=[fields("z", manager="kubectl", operation="Update")])
 
