@@ -58,6 +58,15 @@ def _default_deployment(deployment: Document) -> None:
     _default_template(spec)
 
 
+def _begin_replica_set(replica_set: Document) -> None:
+    replica_set["status"] = {"replicas": 0}
+
+
+def _begin_deployment(deployment: Document) -> None:
+    # Clients read and patch parts of the status from the start: it is never missing.
+    deployment["status"] = {}
+
+
 _TEMPLATE_COLUMNS = (
     Column(
         "Containers",
@@ -97,6 +106,7 @@ DEPLOYMENT = Kind(
         *_TEMPLATE_COLUMNS,
     ),
     default=_default_deployment,
+    prepare_create=_begin_deployment,
     validate=deployment_errors,
     validate_update=selector_update_errors,
     validate_status_update=deployment_status_errors,
@@ -125,6 +135,7 @@ REPLICA_SET = Kind(
         *_TEMPLATE_COLUMNS,
     ),
     default=_default_replica_set,
+    prepare_create=_begin_replica_set,
     validate=replica_set_errors,
     validate_update=selector_update_errors,
     validate_status_update=replica_set_status_errors,

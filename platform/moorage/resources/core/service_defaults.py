@@ -40,6 +40,9 @@ def default(service: Document) -> None:
     _default_affinity(spec)
     if not spec.get("type"):
         spec["type"] = "ClusterIP"
+    if spec.get("externalName") == "":
+        # An update takes the name away by an empty one.
+        del spec["externalName"]
     for port in spec.get("ports", ()):
         if not port.get("protocol"):
             port["protocol"] = "TCP"
