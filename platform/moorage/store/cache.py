@@ -7,6 +7,7 @@ half of it. The feed calls ``apply`` for each row of a commit and ``publish`` on
 from __future__ import annotations
 
 import asyncio
+import time
 from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ class Source(Protocol):
 
 
 SNAPSHOTS = 4
+"""Lists of old revisions that a cache keeps for the next pages."""
 
 
 class _Namespace:
@@ -71,7 +73,7 @@ class ResourceCache:
     def __init__(self, resource: ResourceKey, feed: Feed, source: Source, settings: StoreSettings) -> None:
         self.resource = resource
         self.settings = settings
-        self.snapshots: OrderedDict[int, tuple[StoredEntry, ...]] = OrderedDict()
+        self._snapshots: OrderedDict[int, tuple[float, tuple[StoredEntry, ...]]] = OrderedDict()
         self._feed = feed
         self._source = source
         self._held: list[Row] | None = []
@@ -154,6 +156,23 @@ class ResourceCache:
         found.reverse()
         return found
 
+    def snapshot(self, revision: int) -> tuple[StoredEntry, ...] | None:
+        """The list as of an old revision, where somebody asked for it lately: the next page of a list mostly does."""
+        found = self._snapshots.get(revision)
+        return None if found is None else found[1]
+
+    def keep_snapshot(self, revision: int, entries: tuple[StoredEntry, ...]) -> None:
+        """Remember the list as of an old revision for the next pages."""
+        self._snapshots[revision] = (time.monotonic(), entries)
+        while len(self._snapshots) > SNAPSHOTS:
+            self._snapshots.popitem(last=False)
+
+    def forget_snapshots(self, age: float) -> None:
+        """Let go of lists older than ``age`` seconds: they hold old states in memory."""
+        limit = time.monotonic() - age
+        while self._snapshots and next(iter(self._snapshots.values()))[0] <= limit:
+            self._snapshots.popitem(last=False)
+
     def begin(self) -> None:
         """Objects are about to be read: keep the rows that arrive meanwhile."""
         self._held = []
@@ -222,7 +241,7 @@ class ResourceCache:
         if self._filling is not None:
             self._filling.cancel()
             self._filling = None
-        self.snapshots.clear()
+        self._snapshots.clear()
         self._pending.clear()
         for subscription in tuple(self._subscriptions):
             subscription.fail(error)

@@ -10,6 +10,9 @@ from moorage.store.database import FIRST_PAUSE, LONGEST_PAUSE
 from moorage.store.feed import Feed
 from moorage.store.probe import Probe
 
+SNAPSHOT_AGE = 60.0
+"""Seconds for which a list of an old revision is kept for whoever pages through it; a later page builds it anew."""
+
 log = logging.getLogger("moorage.store.listener")
 
 
@@ -46,6 +49,8 @@ class Listener:
             async with asyncio.timeout(self._poll):
                 await self._told.wait()
         except TimeoutError:
+            for cache in self._feed.caches.values():
+                cache.forget_snapshots(SNAPSHOT_AGE)
             newest = await self._probe.latest()
             self._feed.horizon = max(self._feed.horizon, self._probe.horizon)
             await self._feed.wait_own()

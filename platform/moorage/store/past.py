@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from moorage.store.cache import SNAPSHOTS, ResourceCache
+from moorage.store.cache import ResourceCache
 from moorage.store.contracts import Expired
 from moorage.store.entry import StoredChange, StoredEntry
 from moorage.store.feed import Feed
@@ -21,17 +21,14 @@ async def entries_at(cache: ResourceCache, feed: Feed, revision: int) -> Sequenc
         raise Expired(f"revision {revision} is older than the history kept, which begins at {feed.horizon}")
     if revision == feed.revision:
         return cache.entries()
-    known = cache.snapshots.get(revision)
+    known = cache.snapshot(revision)
     if known is not None:
-        cache.snapshots.move_to_end(revision)
         return known
     changes, reached = await _older(cache, feed, revision)
     # No await from here on: ring, entries and feed belong together.
     changes += cache.changes_after(reached)
     found = undo(cache.entries(), changes)
-    cache.snapshots[revision] = found
-    while len(cache.snapshots) > SNAPSHOTS:
-        cache.snapshots.popitem(last=False)
+    cache.keep_snapshot(revision, found)
     return found
 
 

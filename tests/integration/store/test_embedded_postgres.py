@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from moorage.supervisor import postgres_place
 from moorage.supervisor.postgres import Postgres
 from moorage.supervisor.postgres_place import PostgresError
 
@@ -187,3 +188,38 @@ def test_a_private_home_is_worked_around(directory: Path) -> None:
         finally:
             cluster.remove()
         assert not cluster.place.data.parent.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as somebody else")
+def test_programs_that_the_account_cannot_reach_are_copied_once(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = directory / "state"
+    monkeypatch.setattr(postgres_place, "STATE_HOME", state)
+    monkeypatch.setattr(postgres_place, "reachable", lambda path, account: "pginstall" not in path.parts)
+    with (directory / "log").open("wb") as log:
+        cluster = Postgres(directory, log=log)
+        try:
+            cluster.start()
+            assert value(cluster, "SELECT 1") == 1
+            assert cluster.place.programs.is_relative_to(state)
+            assert {Path(program).parent for program in cluster.processes().values()} == {
+                cluster.place.programs / "bin"
+            }
+            (made,) = state.iterdir()
+            before = made.stat().st_mtime_ns
+            assert Postgres(directory).place.programs == cluster.place.programs
+            assert made.stat().st_mtime_ns == before
+        finally:
+            cluster.remove()
+
+
+def test_reach_is_decided_by_every_directory_on_the_way(directory: Path) -> None:
+    stranger = postgres_place.Account("stranger", 4242, 4242)
+    deep = directory / "a" / "b" / "c"
+    deep.mkdir(parents=True)
+    assert postgres_place.reachable(deep / "file", stranger)
+    (directory / "a").chmod(0o750)
+    assert not postgres_place.reachable(deep / "file", stranger)
+    assert postgres_place.reachable(deep, postgres_place.Account("member", 4242, (directory / "a").stat().st_gid))
+    assert postgres_place.reachable(deep, postgres_place.Account("owner", os.geteuid(), 4242))
