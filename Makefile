@@ -51,7 +51,7 @@ tools: venv ## Fetch kubectl and helm for the tests into .tools/bin
 	@$(BIN)/python scripts/fetch_tools.py .tools
 
 .PHONY: test
-test: engine tools ## Run every test against the real parts, and a minute of chaos
+test: check engine tools ## Run every test against the real parts, and a minute of chaos
 	@$(BIN)/python -m pytest tests/unit tests/integration tests/conformance tests/chaos $(PYTEST)
 
 .PHONY: check
