@@ -196,6 +196,10 @@ class Sample:
         status = deployment.get("status", {})
         current = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 1)
         wanted = deployment["spec"].get("replicas", 1)
+        if wanted == 0:
+            raise Failed(
+                f"it is scaled to nothing; bring it back with: kubectl scale deployment/hello -n {TEAM} --replicas=1"
+            )
         updated, ready = status.get("updatedReplicas", 0), status.get("readyReplicas", 0)
         if current and updated >= wanted and ready >= wanted and status.get("replicas", 0) == wanted:
             return "ready"
