@@ -158,6 +158,10 @@ async def _running(app: MoorageApp, certificates: Certificates) -> AsyncIterator
     finally:
         server.should_exit = True
         await serving
+        # Clients that keep their end open would keep ours: TLS waits for their farewell.
+        for connection in tuple(server.server_state.connections):
+            connection.transport.abort()
+        await until(lambda: not server.server_state.connections, timeout=5, every=0.005)
         listener.close()
 
 

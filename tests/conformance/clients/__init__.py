@@ -1,0 +1,1 @@
+"""The client libraries that people write Python against Kubernetes with, unmodified."""
