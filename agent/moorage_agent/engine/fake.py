@@ -1,9 +1,10 @@
-"""An engine that runs nothing: containers are entries that behave as their environment says. For tests, and for people who want to
-see what the agent does with a pod that is slow, broken or hanging.
+"""An engine that runs nothing: containers are entries that behave as their environment says. For tests, and for people
+who want to see what the agent does with a pod that is slow, broken or hanging.
 
-Variables of a container: ``FAKE_RUN_FOR`` (seconds until it ends by itself), ``FAKE_EXIT_CODE``, ``FAKE_OUTPUT``, ``FAKE_START_ERROR``
-(text), ``FAKE_IGNORES_TERM`` (any), ``FAKE_HANG`` (name of the call that never returns: create, start, stop, exec), ``FAKE_EXEC``
-(JSON: command joined by spaces -> [exit code, output]). The whole engine is scripted through ``available``, ``images`` and ``pulls``.
+Variables of a container: ``FAKE_RUN_FOR`` (seconds until it ends by itself), ``FAKE_EXIT_CODE``, ``FAKE_OUTPUT``,
+``FAKE_START_ERROR`` (text), ``FAKE_IGNORES_TERM`` (any), ``FAKE_HANG`` (name of the call that never returns: create, start,
+stop, exec), ``FAKE_EXEC`` (JSON: command joined by spaces -> [exit code, output]). The whole engine is scripted through
+``available``, ``images`` and ``pulls``.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from moorage_agent.engine.contract import (
     State,
     Summary,
 )
+from moorage_agent.waiting import happened
 
 
 @dataclass(slots=True)
@@ -147,9 +149,7 @@ class FakeEngine:
         if "FAKE_IGNORES_TERM" not in one.env:
             self._end(one, int(one.env.get("FAKE_EXIT_CODE", "0")))
             return
-        try:
-            await asyncio.wait_for(one.ended.wait(), grace)
-        except TimeoutError:
+        if not await happened(one.ended, grace):
             self._end(one, 137)
 
     async def kill(self, container: str, signal: str = "SIGKILL") -> None:

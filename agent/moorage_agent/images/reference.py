@@ -36,6 +36,6 @@ def parse(text: str) -> Reference:
     if len(name) > _LONGEST_NAME:
         raise ValueError(f"repository name must not be more than {_LONGEST_NAME} characters")
     first, slash, _ = name.partition("/")
-    registry = bool(slash) and ("." in first or ":" in first or first == "localhost")
+    registry = bool(slash) and ("." in first or ":" in first or first == "localhost" or first != first.lower())
     complete = text if match["tag"] or match["digest"] else f"{text}:latest"
     return Reference(complete, first if registry else DEFAULT_DOMAIN)

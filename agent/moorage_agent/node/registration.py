@@ -16,6 +16,7 @@ from moorage.client.objects import micro_timestamp
 from moorage.client.resource import LEASES, NODES
 from moorage_agent.node import document
 from moorage_agent.node.machine import Pressure
+from moorage_agent.waiting import happened
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +73,7 @@ class Registration:
             except ClientError as error:
                 log.warning("node %s: %s; again in %.0f s", self._about.name, error, RETRY)
                 pause = RETRY
-            try:
-                await asyncio.wait_for(self._check_now.wait(), pause)
-            except TimeoutError:
-                continue
+            await happened(self._check_now, pause)
             self._check_now.clear()
 
     async def run_lease(self) -> None:

@@ -19,6 +19,7 @@ from moorage_agent.engine.contract import Container, EngineError, NoSuchContaine
 from moorage_agent.pods import labels as names
 from moorage_agent.pods.node import Node
 from moorage_agent.pods.worker import PodWorker
+from moorage_agent.waiting import happened
 
 log = logging.getLogger(__name__)
 
@@ -174,11 +175,9 @@ class Pods:
 
     async def _relist_often(self) -> None:
         while True:
-            try:
-                await asyncio.wait_for(self._lost.wait(), RELIST)
-            except TimeoutError:
-                self._node.objects.prune()
+            await happened(self._lost, RELIST)
             self._lost.clear()
+            self._node.objects.prune()
             try:
                 await self._relist(first=False)
             except EngineError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +27,7 @@ from moorage_agent.pods import labels as names
 from moorage_agent.pods import spec as specs
 from moorage_agent.pods.observed import POD, VOLUMES, Attempt, Failure, ImageState, attempt_of
 from moorage_agent.volumes import sources
+from moorage_agent.waiting import happened
 
 if TYPE_CHECKING:
     from moorage_agent.pods.worker import PodWorker
@@ -340,8 +340,7 @@ class Operations:
         except ClientError as error:
             raise EngineError(f"the API did not take the end of the pod: {error}") from error
         if not worker.gone:  # the watch says when; finalizers may keep the object for long
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(worker.termination_changed.wait(), FINALIZERS)
+            await happened(worker.termination_changed, FINALIZERS)
 
     async def _container_spec(self, name: str, attempt: int, sandbox: str, backoff: float) -> Any:
         worker, node = self._worker, self._node

@@ -12,6 +12,7 @@ from typing import Any
 
 from moorage_agent.pods import backoff, outcome
 from moorage_agent.pods.actions import (
+    Action,
     CleanUp,
     CreateSandbox,
     FetchImage,
@@ -43,7 +44,23 @@ DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the spec
 
 
 def plan(pod: Pod, seen: Observed, now: float) -> Plan:
-    """The next step of ``pod`` at ``now`` (seconds since the epoch)."""
+    """The next step of ``pod`` at ``now`` (seconds since the epoch): one action for each container at most."""
+    result = _planned(pod, seen, now)
+    first: dict[tuple[bool, str], Action] = {}
+    for action in result.actions:
+        first.setdefault((isinstance(action, FetchImage), _subject(action)), action)
+    result.actions = list(first.values())
+    return result
+
+
+def _subject(action: Action) -> str:
+    """The name under which an action keeps others away."""
+    if isinstance(action, CreateSandbox | StartSandbox | StopSandbox):
+        return POD
+    return str(getattr(action, "name", VOLUMES))
+
+
+def _planned(pod: Pod, seen: Observed, now: float) -> Plan:
     result = Plan()
     if seen.termination is not None:
         _terminate(pod, seen, result)
@@ -114,7 +131,8 @@ def _run(pod: Pod, seen: Observed, now: float, result: Plan) -> None:
         stale = (one for one in seen.sandboxes if one.running and one is not sandbox)
         result.actions += [StopSandbox(one.container.id) for one in list(stale)[:1]]
     for one in seen.running():
-        if one.sandbox != sandbox.container.id and one.name not in seen.busy:
+        stray = one.sandbox != sandbox.container.id or one is not seen.last(one.name)
+        if stray and one.name not in seen.busy:
             result.actions.append(Kill(one.name, one.container.id, None, f"Stopping container {one.name}"))
     for container in wanted:
         _ensure(pod, container, sandbox, seen, now, result)
@@ -197,7 +215,7 @@ def _may_start(pod: Pod, container: Mapping[str, Any], seen: Observed, now: floa
     """Whether neither its policy nor a back-off holds the container back."""
     name = container["name"]
     last = seen.last(name)
-    if name in seen.busy or (last is not None and not last.ended):
+    if name in seen.busy or any(not one.ended for one in seen.attempts.get(name, ())):
         return False
     fresh = last is None or (
         seen.sandbox() is not None and last.sandbox != seen.sandbox_id() and not _is_regular(pod, name)

@@ -15,6 +15,7 @@ from moorage.client import operations
 from moorage.client.api import ApiClient
 from moorage.client.errors import ClientError, Conflict, NotFound, is_temporary
 from moorage.client.resource import PODS
+from moorage_agent.waiting import happened
 
 log = logging.getLogger(__name__)
 
@@ -64,11 +65,7 @@ class StatusWriter:
 
     async def settled(self, timeout: float) -> bool:
         """Wait until nothing is left to write, for at most ``timeout`` seconds; returns whether that is so."""
-        try:
-            await asyncio.wait_for(self._idle.wait(), timeout)
-        except TimeoutError:
-            return False
-        return True
+        return await happened(self._idle, timeout)
 
     async def run(self) -> None:
         """Write until cancelled."""

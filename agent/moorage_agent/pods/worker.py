@@ -34,6 +34,7 @@ from moorage_agent.pods.plan import plan
 from moorage_agent.probes.checks import Target
 from moorage_agent.probes.prober import Prober
 from moorage_agent.volumes import sources
+from moorage_agent.waiting import happened
 
 log = logging.getLogger(__name__)
 
@@ -140,10 +141,7 @@ class PodWorker:
                 if self.gone and self.cleaned and not self._operations:
                     return
                 timeout = None if wake_at is None else max(0.0, wake_at - self.node.clock())
-                try:
-                    await asyncio.wait_for(self._wake.wait(), timeout)
-                except TimeoutError:
-                    continue
+                await happened(self._wake, timeout)
         finally:
             self.prober.close()
             await self._abandon()

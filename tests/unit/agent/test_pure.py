@@ -1,0 +1,248 @@
+"""Small pure parts: back-off, quantities, names of images, references, labels, status differences."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moorage_agent.engine.contract import Limits
+from moorage_agent.images import credentials, puller, reference
+from moorage_agent.node import document
+from moorage_agent.node.machine import Pressure
+from moorage_agent.objects import Snapshot
+from moorage_agent.pods import backoff, environment, fields, labels, quantities, spec
+from moorage_agent.pods.status_writer import difference
+from moorage_agent.probes.checks import port_number
+from moorage_agent.probes.grpc_health import request
+from tests.unit.agent.documents import container, pod
+
+
+def test_back_off_doubles_to_five_minutes() -> None:
+    delays, current = [], 0.0
+    for _ in range(8):
+        current = backoff.following(current, 1.0)
+        delays.append(current)
+    assert delays == [10, 20, 40, 80, 160, 300, 300, 300]
+    assert backoff.after(300, 601) == 0
+    assert backoff.text(80) == "1m20s"
+    assert backoff.text(300) == "5m0s"
+    assert [puller.pull_delay(tries) for tries in (1, 2, 6, 60)] == [10, 20, 300, 300]
+
+
+@given(st.floats(0, 300), st.floats(0, 10_000))
+def test_a_delay_is_always_within_its_bounds(delay: float, ran: float) -> None:
+    assert backoff.FIRST <= backoff.following(delay or 0.0, ran) <= backoff.LONGEST or delay < backoff.FIRST / 2
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("100m", 0.1),
+        ("2", 2),
+        ("1.5", 1.5),
+        ("64Mi", 64 * 2**20),
+        ("1G", 10**9),
+        ("1e3", 1000),
+        ("5E", 5e18),
+        ("3u", 3e-6),
+    ],
+)
+def test_quantities(text: str, number: float) -> None:
+    assert quantities.amount(text) == pytest.approx(number)
+
+
+def test_a_quantity_that_is_none() -> None:
+    with pytest.raises(ValueError, match="abc"):
+        quantities.amount("abc")
+
+
+def test_limits_are_the_kubelets() -> None:
+    resources = {"requests": {"cpu": "250m"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+    assert quantities.limits(resources, 100) == Limits(256, 100_000, 2**30, 100)
+    assert quantities.limits({"limits": {"cpu": "1m"}}, 0) == Limits(2, 1000, 0, 0)
+    assert quantities.limits(None, 0) == Limits(2)
+
+
+def test_oom_scores_order_pods_by_quality() -> None:
+    def score(quality: str, request: str = "0") -> int:
+        whole = {**pod(), "status": {"qosClass": quality}}
+        return quantities.oom_score(whole, container(resources={"requests": {"memory": request}}), 2**30)
+
+    assert score("Guaranteed") < score("Burstable", "512Mi") < score("Burstable", "1Mi") < score("BestEffort") == 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "domain"),
+    [
+        ("busybox", "busybox:latest", "docker.io"),
+        ("team/app:1", "team/app:1", "docker.io"),
+        ("HOST/app", "HOST/app:latest", "HOST"),
+        ("localhost/app", "localhost/app:latest", "localhost"),
+        ("reg.example:5000/a/b@sha256:" + "a" * 64, "reg.example:5000/a/b@sha256:" + "a" * 64, "reg.example:5000"),
+    ],
+)
+def test_image_names(text: str, whole: str, domain: str) -> None:
+    assert reference.parse(text) == reference.Reference(whole, domain)
+
+
+@pytest.mark.parametrize("text", ["", "UPPER", "a b", "x:", "x@y", "-x", "a" * 300, "x;rm"])
+def test_names_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"invalid reference format|lowercase|255"):
+        reference.parse(text)
+
+
+def test_pull_credentials_are_chosen_by_registry() -> None:
+    auths = {
+        "https://index.docker.io/v1/": {"auth": base64.b64encode(b"hub:one").decode()},
+        "reg.example:5000": {"username": "me", "password": "two"},
+        "broken": {"auth": "*"},
+    }
+    secret = {"data": {".dockerconfigjson": base64.b64encode(orjson.dumps({"auths": auths})).decode()}}
+    assert credentials.choose("docker.io", [secret]) == [("hub", "one")]
+    assert credentials.choose("reg.example:5000", [secret]) == [("me", "two")]
+    assert credentials.choose("other", [secret]) == []
+    assert credentials.from_secret({"metadata": {}, "data": {".dockerconfigjson": "!"}}) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        ("$(A)", "1"),
+        ("$$(A)", "$(A)"),
+        ("$(B)", "$(B)"),
+        ("$(A", "$(A"),
+        ("a$(A)b$(A)", "a1b1"),
+        ("$A", "$A"),
+        ("$$", "$"),
+        ("$$$(A)", "$1"),
+    ],
+)
+def test_references_are_replaced_as_kubernetes_does(text: str, expanded: str) -> None:
+    assert environment.expand(text, {"A": "1"}) == expanded
+
+
+def test_a_value_that_no_variable_can_hold_is_refused_without_showing_it() -> None:
+    secret = {"kind": "Secret", "data": {"k": base64.b64encode(b"\xff canary").decode()}}
+    asks = container(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}])
+    with pytest.raises(environment.ConfigError) as refused:
+        environment.environment(pod(), asks, Snapshot({("secret", "s"): secret}), fields.Facts())
+    assert "canary" not in str(refused.value)
+    assert "shop/s: key k is not UTF-8 text" in str(refused.value)
+
+
+def test_fields_and_resources() -> None:
+    whole = pod(container(resources={"limits": {"memory": "64Mi"}}))
+    whole["metadata"]["labels"] = {"b": '2"', "a": "1"}
+    facts = fields.Facts("n", "192.0.2.1", "10.0.0.1", cpu=4, memory=2**30)
+    assert fields.field(whole, "metadata.labels", facts) == 'a="1"\nb="2\\""'
+    assert fields.field(whole, "metadata.labels['a']", facts) == "1"
+    assert fields.field(whole, "metadata.annotations['none']", facts) == ""
+    assert fields.field(whole, "spec.nodeName", facts) == "n"
+    with pytest.raises(ValueError, match=r"spec\.secret"):
+        fields.field(whole, "spec.secret", facts)
+    ask = {"containerName": "c", "resource": "limits.memory", "divisor": "1Mi"}
+    assert fields.resource(whole, ask, None, facts) == "64"
+    assert fields.resource(whole, {**ask, "resource": "limits.cpu", "divisor": "1m"}, None, facts) == "4000"
+    assert fields.resource(whole, {**ask, "resource": "requests.cpu"}, None, facts) == "0"
+
+
+def test_only_the_image_is_in_the_hash() -> None:
+    assert labels.spec_hash(container()) == labels.spec_hash(container(env=[{"name": "new"}]))
+    assert labels.spec_hash(container()) != labels.spec_hash(container(image="app:2"))
+
+
+def test_command_without_args_drops_the_images_own() -> None:
+    def made(**given: Any) -> Any:
+        whole = pod(container(**given))
+        identity = spec.Identity(labels.Owner("c", "n"), "u")
+        return spec.container_spec(
+            whole,
+            whole["spec"]["containers"][0],
+            identity,
+            attempt=0,
+            sandbox="s",
+            backoff=0,
+            variables={},
+            mounts=(),
+            image="app:1",
+            image_user="",
+            node_memory=0,
+            most_processes=0,
+        )
+
+    assert (made().entrypoint, made().arguments) == (None, None)
+    assert (made(command=["x"]).entrypoint, made(command=["x"]).arguments) == (["x"], [])
+    assert (made(args=["y"]).entrypoint, made(args=["y"]).arguments) == (None, ["y"])
+
+
+def test_run_as_non_root() -> None:
+    def check(user: str, **context: Any) -> str:
+        return spec.security(pod(securityContext={"runAsNonRoot": True}), container(securityContext=context), user).user
+
+    assert check("", runAsUser=5) == "5"
+    assert check("100") == ""
+    for user, context in (("", {}), ("root", {}), ("0:0", {}), ("app", {}), ("100", {"runAsUser": 0})):
+        with pytest.raises(environment.ConfigError, match="runAsNonRoot"):
+            check(user, **context)
+
+
+def test_status_patches_hold_what_changed_and_delete_what_went() -> None:
+    old = {
+        "phase": "Pending",
+        "podIP": "10.0.0.1",
+        "podIPs": [{"ip": "10.0.0.1"}],
+        "conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "False"}],
+        "qosClass": "BestEffort",
+    }
+    new = {
+        "phase": "Pending",
+        "podIP": "10.0.0.2",
+        "podIPs": [{"ip": "10.0.0.2"}],
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }
+    assert difference(old, new) == {
+        "podIP": "10.0.0.2",
+        "podIPs": [{"ip": "10.0.0.2"}, {"$patch": "delete", "ip": "10.0.0.1"}],
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }
+    assert difference(new, new) == {}
+    assert difference(old, {"phase": "Running"}) == {"phase": "Running", "podIP": None, "podIPs": None}
+
+
+def test_named_ports() -> None:
+    web = container(ports=[{"name": "web", "containerPort": 8080}])
+    assert port_number("web", web) == 8080
+    assert port_number("80", web) == port_number(80, web) == 80
+    with pytest.raises(ValueError, match="none"):
+        port_number("none", web)
+
+
+def test_node_conditions_keep_their_time_and_say_why() -> None:
+    fine = document.conditions({}, document.Engine(True), Pressure(), 100.0)
+    assert [(one["type"], one["status"]) for one in fine] == [
+        ("MemoryPressure", "False"),
+        ("DiskPressure", "False"),
+        ("PIDPressure", "False"),
+        ("Ready", "True"),
+    ]
+    down = document.conditions({"conditions": fine}, document.Engine(False, "no answer"), Pressure(disk=True), 200.0)
+    by_type = {one["type"]: one for one in down}
+    assert by_type["Ready"]["message"] == "container runtime is down: no answer"
+    assert by_type["DiskPressure"]["reason"] == "KubeletHasDiskPressure"
+    assert by_type["Ready"]["lastTransitionTime"] == "1970-01-01T00:03:20Z"
+    assert by_type["MemoryPressure"]["lastTransitionTime"] == "1970-01-01T00:01:40Z"
+    assert not document.differs(
+        {"conditions": fine},
+        {"conditions": document.conditions({"conditions": fine}, document.Engine(True), Pressure(), 900.0)},
+    )
+
+
+def test_a_grpc_health_request_is_http2() -> None:
+    sent = request("10.0.0.1:50051", "shop")
+    assert sent.startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04")
+    assert sent.endswith(b"\x00\x00\x00\x00\x06\x0a\x04shop")
