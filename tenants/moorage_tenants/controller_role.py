@@ -28,7 +28,7 @@ _CREATED = frozenset(
 )
 _POD_SUBRESOURCES = frozenset({"binding", "eviction"})
 _NOT_REPLACED = frozenset({("", "secrets")})
-"""Neither created nor replaced by a controller. Patches stay open: garbage collection takes owners and finalizers away with them."""
+"""Neither created nor replaced by a controller. Patches stay open: garbage collection takes owners and finalizers away."""
 
 
 class ControllerRole:
