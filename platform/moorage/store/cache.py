@@ -123,7 +123,12 @@ class ResourceCache:
         while self._held is not None:
             if self._filling is None or self._filling.done():
                 self._filling = asyncio.create_task(self._source.load(self), name=f"fill {self.resource.resource}")
-            await asyncio.shield(self._filling)
+                self._filling.add_done_callback(_look_at)
+            filling = self._filling
+            await asyncio.wait((filling,))
+            # One that was cancelled was overtaken by another history: the next round fills anew.
+            if not filling.cancelled():
+                filling.result()
 
     def subscribe(self, since: int) -> Subscription:
         """Every change after ``since``, without gap or repetition. Raises Expired where the history does not reach back."""
@@ -203,7 +208,8 @@ class ResourceCache:
             self._held.append(row)
             return
         if row.error is not None:
-            self.invalidate(row.error)
+            # Who watches lists again, and the list says what is wrong.
+            self.invalidate(Expired(str(row.error)))
             return
         key = row.key
         space = self._namespaces.get(key.namespace)
@@ -259,3 +265,9 @@ class ResourceCache:
             gone = self._ring.popleft()
             self._ring_bytes -= gone.size
             self._ring_start = gone.revision
+
+
+def _look_at(filling: asyncio.Task[None]) -> None:
+    """Whoever waited for it may have gone; its failure is told to the next one that asks."""
+    if not filling.cancelled():
+        filling.exception()

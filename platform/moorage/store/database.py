@@ -122,13 +122,13 @@ class Database:
                     self._conninfo, password=self._password, autocommit=True, prepare_threshold=0, context=self._context
                 )
         except (psycopg.OperationalError, TimeoutError, OSError) as error:
-            raise Unavailable(f"PostgreSQL cannot be reached: {str(error) or 'no answer'}") from error
+            raise Unavailable(f"PostgreSQL cannot be reached: {_one_line(error)}") from error
         try:
             with limited(connection, limit):
                 await self._prepare(connection)
         except (psycopg.OperationalError, TimeoutError, OSError) as error:
             await abandon(connection)
-            raise Unavailable(f"PostgreSQL went away: {str(error) or 'no answer'}") from error
+            raise Unavailable(f"PostgreSQL went away: {_one_line(error)}") from error
         except BaseException:
             await abandon(connection)
             raise
@@ -166,6 +166,10 @@ async def abandon(connection: Connection) -> None:
         await connection.close()
     except psycopg.Error as error:
         log.debug("closing a connection failed", extra={"action": "close", "error": str(error)})
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or "no answer"
 
 
 def _has_news(connection: Connection) -> bool:

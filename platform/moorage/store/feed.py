@@ -87,7 +87,7 @@ class Feed:
         for row in rows:
             cache = self.caches.get(row.key.resource_key)
             if cache is not None and row.revision > self.revision:
-                cache.apply(row)
+                _apply(cache, row)
                 touched[cache.resource] = cache
         self.revision = reached
         for cache in touched.values():
@@ -111,3 +111,11 @@ class Feed:
             future.cancel()
         for cache in self.caches.values():
             await cache.close()
+
+
+def _apply(cache: ResourceCache, row: Row) -> None:
+    try:
+        cache.apply(row)
+    except Exception as error:
+        log.exception("a cache is filled anew", extra={"action": "refill", "resource": cache.resource.resource})
+        cache.invalidate(error)

@@ -16,6 +16,7 @@ from moorage.store.committer import Committer
 from moorage.store.contracts import (
     Entry,
     KeyStore,
+    Op,
     Origin,
     Precondition,
     RefUpdate,
@@ -124,6 +125,8 @@ class PostgresStore:
         for write in writes:
             if write.encoded is not None:
                 commit.check_document(write.encoded)
+            elif write.op is not Op.DELETE:
+                raise ValueError(f"{write.op} of {write.key} needs a document")
         sealed = [await self._seal(write) for write in writes]
         if atomic:
             size = sum(map(_size, writes))
@@ -134,8 +137,13 @@ class PostgresStore:
             for start in range(0, len(writes), step)
             for part in (writes[start : start + step],)
         ]
-        answers = await asyncio.gather(*(self._committer.submit(request) for request in requests))
-        return [verdict for answer in answers for verdict in answer]
+        answers = await asyncio.gather(*map(self._committer.submit, requests), return_exceptions=True)
+        verdicts: list[Verdict] = []
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            verdicts += answer
+        return verdicts
 
     async def cache(self, resource: ResourceKey) -> ResourceCache:
         """The cache of a resource, filled on first use and kept from then on. Raises Unavailable, SealBroken."""

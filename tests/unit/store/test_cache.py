@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -15,7 +16,7 @@ from moorage.store.entry import StoredChange
 from moorage.store.feed import Feed
 from moorage.store.rows import Row
 from moorage.store.settings import StoreSettings
-from tests.support.store import PODS, document, key
+from tests.support.store import CONFIGMAPS, PODS, document, key
 
 
 class NoSource:
@@ -99,6 +100,46 @@ async def test_a_cache_of_another_history_ends_its_watches_and_takes_rows_for_la
     feed.apply([row(1001, ("a", "x"), EventType.ADDED)], 1001)
     cache.fill([], 1000)
     assert [entry.revision for entry in cache.entries()] == [1001]
+
+
+async def test_who_waits_for_a_filling_that_was_overtaken_gets_the_next_one() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    loads = []
+
+    class SlowSource(NoSource):
+        async def load(self, cache: ResourceCache) -> None:
+            cache.begin()
+            loads.append(feed.revision)
+            begun.set()
+            await go_on.wait()
+            cache.fill([], feed.revision)
+
+    feed = Feed(NoSource())
+    cache = feed.caches[PODS] = ResourceCache(PODS, feed, SlowSource(), StoreSettings())
+    waiting = asyncio.create_task(cache.ready())
+    await begun.wait()
+    feed.reset(1000, 1000, "another history")
+    go_on.set()
+    await waiting
+    assert loads == [0, 1000]
+
+
+async def test_a_row_that_a_cache_cannot_take_costs_that_cache_its_contents_only(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    feed, cache = filled()
+    other = feed.caches[CONFIGMAPS] = ResourceCache(CONFIGMAPS, feed, NoSource(), StoreSettings())
+    other.fill([], 1)
+    watch = cache.subscribe(1)
+    # A deletion that keeps the stored document, of an object that the cache does not have.
+    broken = Row(2, EventType.DELETED, key("gone"), "u", None, 0, False)
+    fine = Row(3, EventType.ADDED, key("c", resource=CONFIGMAPS), "u", b'{"metadata":{"resourceVersion":""}}', 32, True)
+    feed.apply([broken, fine], 3)
+    assert feed.revision == 3
+    assert [entry.revision for entry in other.entries()] == [3]
+    with pytest.raises(AssertionError):
+        await anext(aiter(watch))
+    assert "filled anew" in caplog.text
 
 
 def test_old_lists_are_let_go() -> None:
