@@ -16,6 +16,7 @@ from moorage_gitops.host.config import GitLimits
 from moorage_gitops.host.git.environment import environment, settings
 
 _READ = 1 << 16
+_GRACE_SECONDS = 2.0
 
 
 class GitError(Exception):
@@ -67,10 +68,7 @@ class Git:
         try:
             yield process
         finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-            await asyncio.shield(process.wait())
+            await asyncio.shield(_end(process))
 
     async def run(
         self,
@@ -112,6 +110,16 @@ class Git:
                 raise
             return False
         return True
+
+
+async def _end(process: Process) -> None:
+    """End a process and all that it started. On SIGTERM Git drops its quarantine and its locks; it has a moment for that."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), _GRACE_SECONDS)
 
 
 async def collect(stream: asyncio.StreamReader, keep: int = _READ) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import shlex
@@ -84,7 +85,8 @@ class Repositories:
 
     def purge(self, now: float) -> None:
         """Delete what has been put aside for a day, and the leftovers of a crash. Blocking."""
-        for path in (*self._removed.iterdir(), *self._root.glob("new-*")):
+        leftovers = (self._root.glob("new-*"), self._root.glob("*.git/objects/tmp_objdir-*"))
+        for path in (*self._removed.iterdir(), *itertools.chain(*leftovers)):
             if path.stat().st_mtime < now - KEPT_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
 

@@ -103,7 +103,7 @@ async def feed(process: Process, body: AsyncIterator[bytes]) -> None:
     except (Disconnected, Refusal):
         # A process that has ended its part by itself has said why.
         if wanted and process.returncode is None:
-            process.kill()
+            process.terminate()
         raise
     finally:
         process.stdin.close()
