@@ -174,7 +174,7 @@ async def test_two_pods_do_not_share_a_host_port(api: Rest, image: str, pods: st
 
     api.create(pods, with_port("port-one", "127.0.0.1"))
     await reaches(api, f"{pods}/port-one", "Running")
-    api.create(pods, with_port("port-two", "0.0.0.0"))  # noqa: S104 - every address, which is the point
+    api.create(pods, with_port("port-two", "0.0.0.0"))
     api.create(pods, with_port("port-udp", "127.0.0.1", "UDP"))
     await reaches(api, f"{pods}/port-udp", "Running")
 
