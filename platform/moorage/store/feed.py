@@ -116,6 +116,7 @@ class Feed:
 def _apply(cache: ResourceCache, row: Row) -> None:
     try:
         cache.apply(row)
-    except Exception as error:
+    except Exception:
+        # Whatever it is, a row that one cache cannot take must not leave the others half applied.
         log.exception("a cache is filled anew", extra={"action": "refill", "resource": cache.resource.resource})
-        cache.invalidate(error)
+        cache.invalidate(Expired("the changes after this one could not be read"))

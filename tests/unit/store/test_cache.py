@@ -137,7 +137,7 @@ async def test_a_row_that_a_cache_cannot_take_costs_that_cache_its_contents_only
     feed.apply([broken, fine], 3)
     assert feed.revision == 3
     assert [entry.revision for entry in other.entries()] == [3]
-    with pytest.raises(AssertionError):
+    with pytest.raises(Expired):
         await anext(aiter(watch))
     assert "filled anew" in caplog.text
 
