@@ -265,6 +265,7 @@ class Operations:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         stop = asyncio.create_task(self._node.engine.stop(identity, seconds))
+        changed: asyncio.Task[bool] | None = None
         try:
             while not stop.done():
                 changed = asyncio.create_task(self._worker.termination_changed.wait())
@@ -272,13 +273,13 @@ class Operations:
                 changed.cancel()
                 termination = self._worker.termination
                 if not stop.done() and termination is not None:
-                    left = begun + termination.grace - loop.time()
-                    await asyncio.wait((stop,), timeout=max(0.0, left))
+                    await asyncio.wait((stop,), timeout=max(0.0, begun + termination.grace - loop.time()))
                     if not stop.done():
                         await self._node.engine.kill(identity)
-        except BaseException:
-            stop.cancel()
-            raise
+        finally:
+            for task in (stop, changed):
+                if task is not None:
+                    task.cancel()
         await stop
 
     async def ended(self, identity: str) -> None:

@@ -68,10 +68,10 @@ class Rig:
         """Start the agent and wait until it is ready."""
         self.ready.clear()
         self.agent = Agent(self.options(**changes))
-        self._task = asyncio.create_task(self.agent.run(), name="agent under test")
-        await until(lambda: self.ready.is_set() or self._task is None or self._task.done(), timeout=30, every=0.01)
-        if self._task.done():
-            await self._task
+        task = self._task = asyncio.create_task(self.agent.run(), name="agent under test")
+        await until(lambda: self.ready.is_set() or task.done(), timeout=30, every=0.01)
+        if task.done():
+            await task
 
     async def stop(self) -> None:
         """Cancel the agent, as a signal does; pods go on."""
@@ -112,7 +112,7 @@ class Rig:
         """Wait until a pod's status is as wanted; the failure shows the last one."""
         last: Document = {}
 
-        async def check() -> Document | None:
+        async def check() -> Document:
             nonlocal last
             last = await self.get(name)
             try:
@@ -127,6 +127,15 @@ class Rig:
     async def running(self, name: str, timeout: float = 30) -> Document:
         """Wait until a pod is Running and Ready."""
         return await self.until(name, lambda status: status["phase"] == "Running" and is_ready(status), timeout)
+
+    async def restarted(self, name: str, times: int = 1, timeout: float = 40) -> Document:
+        """Wait until a pod's first container has been restarted so often and is ready again."""
+
+        def again(status: Document) -> bool:
+            entry = status["containerStatuses"][0]
+            return bool(entry["restartCount"] == times and entry["ready"])
+
+        return await self.until(name, again, timeout)
 
     async def delete(self, name: str, grace: int | None = None) -> None:
         """Delete a pod and wait until it is gone from API and engine."""

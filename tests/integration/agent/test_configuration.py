@@ -11,7 +11,7 @@ import pytest
 
 from moorage.client.resource import CONFIG_MAPS, PODS, SECRETS
 from moorage_agent.volumes import mounts
-from tests.integration.agent.rig import NAMESPACE, Rig
+from tests.integration.agent.rig import NAMESPACE, Document, Rig
 from tests.support.docker import docker
 from tests.support.wait import until
 
@@ -134,7 +134,7 @@ async def test_volumes_of_all_kinds(rig: Rig, tmp_path: Path) -> None:
         "cat /all/key /all/labels /host/file; echo; stat -fc %T /memory; stat -c %a:%g /disk;"
         "cat /part/file; df -k /memory | tail -1 | awk '{print $2}'; sleep 1000"
     )
-    volume_mounts = [{"name": name, "mountPath": path} for name, path in paths.items()]
+    volume_mounts: list[Document] = [{"name": name, "mountPath": path} for name, path in paths.items()]
     volume_mounts.append({"name": "host", "mountPath": "/part/file", "subPath": "file", "readOnly": True})
     spec = {
         "securityContext": {"fsGroup": 2000},
@@ -286,10 +286,7 @@ async def test_an_updated_image_replaces_the_container(rig: Rig) -> None:
     change = {"spec": {"containers": [{"name": "c", "image": "moorage-test/busybox:2"}]}}
     await rig.client.patch(PODS, "web", change, NAMESPACE, kind="strategic")
     await rig.event("web", "Killing", "Container c definition changed, will be restarted")
-    pod = await rig.until(
-        "web",
-        lambda status: status["containerStatuses"][0]["restartCount"] == 1 and status["containerStatuses"][0]["ready"],
-    )
+    pod = await rig.restarted("web")
     assert len(rig.containers(pod, "c", running=True)) == 1
 
 

@@ -35,9 +35,9 @@ async def test_a_pod_runs_and_goes(rig: Rig) -> None:
 
 async def test_containers_of_a_pod_share_network_and_ipc(rig: Rig) -> None:
     web = rig.container("web", "httpd -f -p 8080 -h /tmp")
+    wait = "until nc -z 127.0.0.1 8080; do sleep 0.1; done; touch /tmp/asked; sleep 1000"
     asker = rig.container(
-        "asker",
-        "echo hi > /tmp/x; until wget -qO /dev/null http://127.0.0.1:8080/ 2>&1 | grep -q 404 || nc -z 127.0.0.1 8080; do sleep 0.1; done; sleep 1000",
+        "asker", wait, readinessProbe={"exec": {"command": ["test", "-e", "/tmp/asked"]}, "periodSeconds": 1}
     )
     await rig.run("pair", {"containers": [web, asker], "shareProcessNamespace": True})
     pod = await rig.running("pair")

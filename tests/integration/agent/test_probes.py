@@ -44,9 +44,7 @@ async def test_a_container_that_fails_its_liveness_probe_is_restarted(rig: Rig) 
         == "Liveness probe failed: HTTP probe failed with statuscode: 404"
     )
     await rig.event("web", "Killing", "Container c failed liveness probe, will be restarted")
-    await rig.until(
-        "web", lambda s: s["containerStatuses"][0]["restartCount"] == 1 and s["containerStatuses"][0]["ready"]
-    )
+    await rig.restarted("web")
 
 
 async def test_nothing_else_is_probed_before_the_startup_probe_holds(rig: Rig) -> None:
@@ -77,7 +75,6 @@ async def test_a_probe_that_takes_too_long_has_failed(rig: Rig) -> None:
 
 
 async def test_hooks_run_after_the_start_and_before_the_end(rig: Rig) -> None:
-    mount = {"volumeMounts": [{"name": "d", "mountPath": "/d"}]}
     lifecycle = {
         "postStart": {"exec": {"command": ["sh", "-c", "echo post >> /d/log"]}},
         "preStop": {"exec": {"command": ["sh", "-c", "echo pre >> /d/log"]}},
@@ -85,7 +82,9 @@ async def test_hooks_run_after_the_start_and_before_the_end(rig: Rig) -> None:
     script = "trap 'echo term >> /d/log; cat /d/log; sleep 1; exit 0' TERM; while :; do sleep 1 & wait $!; done"
     spec = {
         "terminationGracePeriodSeconds": 10,
-        "containers": [rig.container(script=script, lifecycle=lifecycle, **mount)],
+        "containers": [
+            rig.container(script=script, lifecycle=lifecycle, volumeMounts=[{"name": "d", "mountPath": "/d"}])
+        ],
         "volumes": [{"name": "d", "hostPath": {"path": str(rig.data.parent / "shared")}}],
     }
     await rig.run("hooked", spec)

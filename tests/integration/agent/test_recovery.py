@@ -61,9 +61,7 @@ async def test_what_ended_while_the_agent_was_down_is_counted_once(rig: Rig, kil
     await killable.kill()
     docker("kill", rig.containers(pod, "c")[0])
     await killable.start()
-    pod = await rig.until(
-        "web", lambda s: s["containerStatuses"][0]["restartCount"] == 1 and s["containerStatuses"][0]["ready"]
-    )
+    pod = await rig.restarted("web")
     assert pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 137
     assert len(rig.containers(pod, "c", running=True)) == 1
 
@@ -127,11 +125,7 @@ async def test_a_dead_sandbox_means_a_new_one_and_the_containers_again(rig: Rig)
     first = rig.containers(pod, "POD")[0]
     docker("kill", first)
     await rig.event("web", "Killing", "Pod sandbox changed, it will be killed and re-created.")
-    pod = await rig.until(
-        "web",
-        lambda s: s["containerStatuses"][0]["restartCount"] == 1 and s["containerStatuses"][0]["ready"],
-        timeout=40,
-    )
+    pod = await rig.restarted("web")
     second = rig.containers(pod, "POD", running=True)
     assert len(second) == 1
     assert second != [first]
@@ -143,9 +137,7 @@ async def test_a_container_removed_behind_the_agents_back_comes_back(rig: Rig) -
     await rig.run("web")
     pod = await rig.running("web")
     docker("rm", "-f", rig.containers(pod, "c")[0])
-    await rig.until(
-        "web", lambda s: s["containerStatuses"][0]["restartCount"] == 1 and s["containerStatuses"][0]["ready"]
-    )
+    await rig.restarted("web")
 
 
 async def test_orphans_go_after_their_grace_and_strangers_stay(
@@ -209,11 +201,7 @@ async def test_pods_run_on_while_the_api_is_away_and_their_status_catches_up(rig
     docker("kill", rig.containers(pod, "c")[0])
     await until(lambda: len(rig.containers(pod, "c")) == 2 and len(rig.containers(pod, "c", running=True)) == 1)
     api.policies.authenticator.identities["admin-token"] = token
-    await rig.until(
-        "web",
-        lambda s: s["containerStatuses"][0]["restartCount"] == 1 and s["containerStatuses"][0]["ready"],
-        timeout=40,
-    )
+    await rig.restarted("web")
 
 
 async def test_an_idle_agent_asks_the_engine_for_next_to_nothing(rig: Rig) -> None:

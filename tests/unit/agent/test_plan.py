@@ -146,9 +146,13 @@ def test_sidecars_end_last_and_in_reverse() -> None:
     assert plan(whole, seen(*running, termination=end), NOW).actions == stop
     assert plan(whole, seen(*running, termination=end, busy=frozenset({"c"})), NOW).actions == []
     c = attempt("c", 0, EXITED, finished=NOW)
-    assert [one[0] for one in plan(whole, seen(*running[:2], c, termination=end), NOW).actions] == ["b"]
+    assert plan(whole, seen(*running[:2], c, termination=end), NOW).actions == [
+        Kill("b", "b-0", 30.0, "Stopping container b")
+    ]
     b = attempt("b", 0, EXITED, finished=NOW)
-    assert [one[0] for one in plan(whole, seen(running[0], b, c, termination=end), NOW).actions] == ["a"]
+    assert plan(whole, seen(running[0], b, c, termination=end), NOW).actions == [
+        Kill("a", "a-0", 30.0, "Stopping container a")
+    ]
 
 
 def test_a_deleted_pod_is_cleaned_up_and_then_finished() -> None:
