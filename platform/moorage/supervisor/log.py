@@ -32,6 +32,10 @@ def configure(level: str = "INFO") -> None:
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    if level.upper() == "INFO":
+        # They tell of each plugin and connection.
+        for name in ("alembic", "uvicorn", "uvicorn.error"):
+            logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class LogFile:

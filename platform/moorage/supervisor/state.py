@@ -9,6 +9,7 @@ from typing import Any
 from moorage.supervisor.addresses import Listen
 from moorage.supervisor.health import ApiProbe
 from moorage.supervisor.layout import Layout
+from moorage.supervisor.process_table import family
 from moorage.supervisor.record import PartRecord, Record, read
 
 TIMEOUT = 5.0
@@ -60,7 +61,7 @@ def _part(part: PartRecord) -> dict[str, Any]:
         "pid": part.pid if alive else 0,
         "restarts": part.restarts,
         "since": part.since,
-        "memoryMB": resident_mb(part.pid) if alive else 0,
+        "memoryMB": sum(map(resident_kb, family(part.pid))) // 1024 if alive else 0,
     }
 
 
@@ -70,13 +71,13 @@ def _node(node: dict[str, Any]) -> dict[str, Any]:
     return {"name": node["metadata"]["name"], "ready": ready}
 
 
-def resident_mb(pid: int) -> int:
-    """Proportional set size of a process in MB (shared pages counted once among those that share them); 0 where unknown."""
+def resident_kb(pid: int) -> int:
+    """Proportional set size of a process in kB (a shared page counts once among those that share it); 0 where unknown."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
     except OSError:
         return 0
     for line in text.splitlines():
         if line.startswith("Pss:"):
-            return int(line.split()[1]) // 1024
+            return int(line.split()[1])
     return 0
