@@ -7,6 +7,21 @@
 -- outcome: 0 written, 1 exists, 2 not found, 3 revision conflict, 4 uid mismatch, 5 quota, 6 precondition, 7 aborted.
 -- change: 1 added, 2 modified, 3 deleted.
 
+-- What a new charge adds to each scope, less what an old one took.
+CREATE FUNCTION moorage_net_1(
+    p_old_namespace text, p_old_tenant text, p_old jsonb, p_new_namespace text, p_new_tenant text, p_new jsonb
+) RETURNS TABLE (scope text, resource text, amount bigint) LANGUAGE sql IMMUTABLE AS $$
+    SELECT part.scope, part.resource, sum(part.amount)::bigint
+    FROM (
+        SELECT scope, key AS resource, value::bigint AS amount
+        FROM jsonb_each_text(p_new), unnest(ARRAY['namespace/' || p_new_namespace, 'tenant/' || p_new_tenant]) AS scope
+        UNION ALL
+        SELECT scope, key, -value::bigint
+        FROM jsonb_each_text(p_old), unnest(ARRAY['namespace/' || p_old_namespace, 'tenant/' || p_old_tenant]) AS scope
+    ) part
+    GROUP BY part.scope, part.resource
+$$;
+
 -- Net a new charge against an old one in every limited scope. Returns null, or what does not fit (then nothing changed).
 CREATE FUNCTION moorage_charge_1(
     p_old_namespace text, p_old_tenant text, p_old jsonb, p_new_namespace text, p_new_tenant text, p_new jsonb
@@ -14,36 +29,19 @@ CREATE FUNCTION moorage_charge_1(
 DECLARE
     v_refusal text;
 BEGIN
-    WITH part AS (
-        SELECT scope, key AS resource, value::bigint AS amount
-        FROM jsonb_each_text(p_new), unnest(ARRAY['namespace/' || p_new_namespace, 'tenant/' || p_new_tenant]) AS scope
-        UNION ALL
-        SELECT scope, key, -value::bigint
-        FROM jsonb_each_text(p_old), unnest(ARRAY['namespace/' || p_old_namespace, 'tenant/' || p_old_tenant]) AS scope
-    ), net AS (
-        SELECT scope, resource, sum(amount) AS amount FROM part GROUP BY scope, resource
-    )
     SELECT json_build_object(
         'scope', q.scope, 'resource', q.resource, 'used', q.used, 'asked', n.amount, 'hard', q.hard)::text
     INTO v_refusal
-    FROM net n JOIN quotas q USING (scope, resource)
+    FROM moorage_net_1(p_old_namespace, p_old_tenant, p_old, p_new_namespace, p_new_tenant, p_new) n
+    JOIN quotas q USING (scope, resource)
     WHERE n.amount > 0 AND q.used + n.amount > q.hard
     ORDER BY q.scope, q.resource LIMIT 1;
-    IF v_refusal IS NOT NULL THEN
-        RETURN v_refusal;
+    IF v_refusal IS NULL THEN
+        UPDATE quotas q SET used = q.used + n.amount
+        FROM moorage_net_1(p_old_namespace, p_old_tenant, p_old, p_new_namespace, p_new_tenant, p_new) n
+        WHERE q.scope = n.scope AND q.resource = n.resource AND n.amount <> 0;
     END IF;
-    WITH part AS (
-        SELECT scope, key AS resource, value::bigint AS amount
-        FROM jsonb_each_text(p_new), unnest(ARRAY['namespace/' || p_new_namespace, 'tenant/' || p_new_tenant]) AS scope
-        UNION ALL
-        SELECT scope, key, -value::bigint
-        FROM jsonb_each_text(p_old), unnest(ARRAY['namespace/' || p_old_namespace, 'tenant/' || p_old_tenant]) AS scope
-    ), net AS (
-        SELECT scope, resource, sum(amount) AS amount FROM part GROUP BY scope, resource
-    )
-    UPDATE quotas q SET used = q.used + n.amount FROM net n
-    WHERE q.scope = n.scope AND q.resource = n.resource AND n.amount <> 0;
-    RETURN NULL;
+    RETURN v_refusal;
 END $$;
 
 -- Set a limit (null removes it) and count what is charged already.
