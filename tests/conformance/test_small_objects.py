@@ -91,6 +91,13 @@ def test_the_life_of_a_service_and_of_its_status(api: Rest, services: str) -> No
         assert [next(events)[0] for _ in range(3)] == ["MODIFIED", "MODIFIED", "DELETED"]
 
 
+def test_the_api_has_a_service_of_its_own(api: Rest) -> None:
+    found = api.get("/api/v1/services", fieldSelector="metadata.name=kubernetes,metadata.namespace=default")["items"]
+    assert [(each["metadata"]["labels"], each["spec"]["ports"][0]["port"]) for each in found] == [
+        ({"component": "apiserver", "provider": "kubernetes"}, 443)
+    ]
+
+
 def test_a_service_changes_its_type(api: Rest, services: str) -> None:
     external = _service("types", type="ExternalName", externalName="foo.example.com")
     made = api.create(services, external)

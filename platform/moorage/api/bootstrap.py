@@ -1,9 +1,13 @@
-"""What must exist before anybody asks: the system's namespaces, made once by whichever server starts first."""
+"""What must exist before anybody asks: the system's namespaces and the Service of the API itself, made once by whichever
+server starts first.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from functools import partial
 
 from moorage.api.contracts import Identity
 from moorage.api.errors import ApiError
@@ -25,7 +29,7 @@ class Startup:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self.waiting_for = "the bootstrap namespaces"
+        self.waiting_for = "the bootstrap objects"
         """What is not there yet; "" once all is."""
 
     async def run(self) -> None:
@@ -41,13 +45,16 @@ class Startup:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _bootstrap(self) -> None:
-        kind = namespace_kind(self._service.registry)
+        registry = self._service.registry
         for name in NAMESPACES:
-            await self._ensure(kind, name)
+            await self._ensure(namespace_kind(registry), "", partial(_namespace, name))
+        services = registry.by_plural("", "v1", "services")
+        if services is not None:
+            await self._ensure(services, "default", _service)
 
-    async def _ensure(self, kind: Kind, name: str) -> None:
+    async def _ensure(self, kind: Kind, namespace: str, document: Callable[[], Document]) -> None:
         async def plan(view: View) -> Planned:
-            return await self._service.planner.create(view, WRITER, kind, "", lambda: _namespace(name))
+            return await self._service.planner.create(view, WRITER, kind, namespace, document)
 
         try:
             await self._service.executor.run(plan, WRITER, Origin(SERVER.name, field_manager=WRITER.manager))
@@ -64,6 +71,20 @@ class Startup:
 
 def _namespace(name: str) -> Document:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def _service() -> Document:
+    """How pods find the API (``kubernetes.default``). Source: pkg/controlplane/controller/kubernetesservice."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "namespace": "default",
+            "name": "kubernetes",
+            "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {"type": "ClusterIP", "ports": [{"name": "https", "port": 443, "protocol": "TCP"}]},
+    }
 
 
 async def _permit(_verb: str, _kind: Kind, _namespace: str, _name: str, _document: Document | None) -> None:
