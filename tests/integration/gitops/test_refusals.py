@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,8 @@ CASES: dict[str, tuple[dict[str, str | bytes], list[str]]] = {
         ],
     ),
     "unknown field": (
-        {"web.yaml": deployment(replcas=2)},
-        ['web.yaml:17: Deployment shop/web: unknown field "spec.replcas"; did you mean replicas?'],
+        {"web.yaml": deployment("other", replcas=2)},
+        ['web.yaml:17: Deployment shop/other: unknown field "spec.replcas"; did you mean replicas?'],
     ),
     "bad name": (
         {"cm.yaml": config_map("Bad_Name")},
@@ -102,10 +103,53 @@ def assert_nothing_stored(rig: Rig, pushed: Ran) -> None:
     assert [path.name for path in (rig.directory / "git").glob("*.git")] == ["empty-repository.git"]
 
 
-@pytest.mark.parametrize("case", CASES)
-async def test_a_mistake_refuses_the_push(small_rig: Rig, work: Work, case: str) -> None:
-    files, words = CASES[case]
-    await work.commit({"good.yaml": config_map("good", key="value"), **files})
+# Mistakes of one stage are told together, so one push tries many of them.
+GROUPS = {
+    "unreadable": [
+        "not a mapping",
+        "broken yaml",
+        "broken json",
+        "duplicate key",
+        "bomb",
+        "deep",
+        "deep json",
+        "binary",
+        "not UTF-8",
+        "UTF-16",
+        "U+0000",
+    ],
+    "no objects": [
+        "wrong type",
+        "unknown field",
+        "unknown kind",
+        "no kind",
+        "no name",
+        "name is true",
+        "generated name",
+        "twice",
+        "wrong namespace type",
+        "namespace of a cluster's object",
+        "its own application",
+    ],
+    "refused by the API": ["bad name", "bad value", "missing namespace"],
+    "too large": ["big"],
+    "too many": ["too many objects"],
+}
+
+
+def test_every_case_is_tried() -> None:
+    assert sorted(case for group in GROUPS.values() for case in group) == sorted(CASES)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+async def test_mistakes_refuse_the_push(small_rig: Rig, work: Work, group: str) -> None:
+    files: dict[str, str | bytes] = {"good.yaml": config_map("good", key="value")}
+    words = []
+    for number, case in enumerate(GROUPS[group]):
+        folder = f"case{number:02}"
+        files |= {f"{folder}/{path}": text for path, text in CASES[case][0].items()}
+        words += [re.sub(r"\b(\w/)?\w+\.(yaml|json)(?=:\d)", rf"{folder}/\g<0>", text) for text in CASES[case][1]]
+    await work.commit(files)
 
     pushed = await work.push(small_rig.url())
 
@@ -240,7 +284,7 @@ async def test_odd_paths_are_refused(rig: Rig, work: Work, name: str) -> None:
 
 
 async def test_ten_thousand_manifests_are_refused(rig: Rig, work: Work) -> None:
-    await work.commit({f"f/{i}.yaml": config_map(f"x{i}", k="1") for i in range(10_000)})
+    await work.import_files({f"f/{i}.yaml": f"number: {i}\n" for i in range(10_000)})
 
     pushed = await work.push(rig.url())
 
@@ -250,13 +294,8 @@ async def test_ten_thousand_manifests_are_refused(rig: Rig, work: Work) -> None:
 
 
 async def test_ten_thousand_other_files_are_ignored(rig: Rig, work: Work) -> None:
-    await work.commit(
-        {
-            **{f"f/{i}.txt": "text" for i in range(10_000)},
-            ".ci/x.yaml": "- no manifest",
-            "a.yaml": config_map("a", k="1"),
-        }
-    )
+    others = {f"f/{i}.txt": f"text {i}" for i in range(10_000)}
+    await work.import_files({**others, ".ci/x.yaml": "- no manifest", "a.yaml": config_map("a", k="1")})
 
     pushed = await work.push(rig.url())
 

@@ -43,6 +43,7 @@ class Refused(Exception):
 
 def refuse(problems: Sequence[Problem], advice: Sequence[str] = ()) -> Refused:
     """The refusal of a commit with mistakes: every one of them, up to ``SHOWN``."""
+    problems = sorted(problems, key=lambda problem: (problem.file, problem.line))
     lines: list[str] = []
     for problem in problems[:SHOWN]:
         lines += problem.lines()

@@ -67,7 +67,8 @@ class CommitReader:
             return reading
         contents = await self._contents([blob.oid for blob in selection.blobs])
         reading.texts = {blob.path: content for blob, content in zip(selection.blobs, contents, strict=True)}
-        if sum(map(len, contents)) > _IN_THREAD:
+        # A few aliases may unfold to many values: those too are parsed beside the event loop.
+        if sum(map(len, contents)) > _IN_THREAD or any(b"*" in content for content in contents):
             await asyncio.to_thread(parse, reading, self.limits)
         else:
             parse(reading, self.limits)
