@@ -41,6 +41,8 @@ class Upkeep:
             self._next_sweep = now + SWEEP_SECONDS
         except Unavailable:
             logger.info("repositories are not swept while the database is away")
+        except OSError:
+            logger.exception("repositories could not be swept")
         finally:
             self._busy = False
 

@@ -69,6 +69,8 @@ async def test_twenty_objects_are_one_range_of_revisions(hosted: Hosted, work: W
     pushed = await work.push(hosted.url())
 
     assert pushed.code == 0, pushed.err
+    assert "note: Secret shop/s: encrypted in the cluster, but readable in this repository's history" in pushed.err
+    assert "canary" not in pushed.err
     async with client_of(hosted) as client:
         documents = [
             *(await client.list(CONFIG_MAPS, "shop")).items,

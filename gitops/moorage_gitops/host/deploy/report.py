@@ -26,6 +26,15 @@ def skipped(plan: Plan) -> list[str]:
     return [*lines, f"left out {len(names) - 5} more such files"] if len(names) > 5 else lines
 
 
+def secrets(plan: Plan) -> list[str]:
+    """What the pusher may not know about values in manifests."""
+    sealed = [item for item in plan.desired if item.kind.sealed and (item.document.keys() & {"data", "stringData"})]
+    if not sealed:
+        return []
+    more = f" and {len(sealed) - 1} more" if len(sealed) > 1 else ""
+    return [f"note: {sealed[0].subject}{more}: encrypted in the cluster, but readable in this repository's history"]
+
+
 def table(found: Sequence[Effect], plan: Plan) -> list[str]:
     """Created, configured and pruned objects by name, then how many stayed as they were."""
     rows = [effect for action in _ORDER for effect in found if effect.action == action]

@@ -14,8 +14,8 @@ class ManifestLimits:
 
     files: int = 5_000
     """Manifest files of a commit."""
-    documents: int = 5_000
-    """Objects of a commit: what one transaction may hold."""
+    documents: int = 4_900
+    """Objects of a commit: what one transaction may hold (5,000), less the statuses and some deletions."""
     file_bytes: int = 3 << 20
     """One file: the API's own limit for one request."""
     total_bytes: int = 32 << 20

@@ -70,7 +70,12 @@ class Deployment:
         self._changes = await self._ref_changes(asked)
         await self._make_plans()
         for made in self._plans:
-            await tell([f"Moorage: {report.read(made)}", *(f"Moorage: {line}" for line in report.skipped(made))])
+            await tell(
+                [
+                    f"Moorage: {report.read(made)}",
+                    *(f"Moorage: {line}" for line in (*report.skipped(made), *report.secrets(made))),
+                ]
+            )
         if not self._plans:
             return self._not_deployed(asked)
         await self._try_dry()
