@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from moorage_gitops.host.manifests import yaml
 from moorage_gitops.host.manifests.limits import ManifestError, ManifestLimits
+from tests.support.kubectl import tool
 
 SCALARS = """
 yes|no|Yes|NO|y|n|Y|N|on|off|On|OFF|true|True|TRUE|tRUE|false|~|null|Null|nULL|""|''
@@ -49,11 +49,8 @@ def _scalars() -> list[str]:
 
 @pytest.fixture(scope="module")
 def kubectl() -> str:
-    """kubectl as the test run was given it."""
-    found = os.environ.get("KUBECTL") or shutil.which("kubectl")
-    if not found:
-        pytest.skip("no kubectl: set KUBECTL or put it on PATH")
-    return found
+    """The kubectl of the test run."""
+    return tool("kubectl")
 
 
 def _kubectl_reads(kubectl: str, file: Path, text: str) -> Any:
