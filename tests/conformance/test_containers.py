@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import Any
 
 import pytest
@@ -263,6 +264,10 @@ def _status(api: Rest, pods: str, name: str) -> dict[str, Any]:
     return status
 
 
+def _ready(api: Rest, pods: str, name: str) -> bool:
+    return bool(_status(api, pods, name)["ready"])
+
+
 @pytest.mark.parametrize("name", ["live-exec", "live-http-bad"])
 async def test_a_dead_container_is_restarted(api: Rest, lasting: str, name: str) -> None:
     await until(lambda: _status(api, lasting, name)["restartCount"] >= 1, timeout=60)
@@ -284,7 +289,7 @@ async def test_readiness_is_late_or_never(api: Rest, lasting: str) -> None:
 
 async def test_a_healthy_container_is_left_alone(api: Rest, lasting: str) -> None:
     for name in ("live-http", "live-tcp"):
-        await until(lambda which=name: _status(api, lasting, which)["ready"], timeout=60)
+        await until(partial(_ready, api, lasting, name), timeout=60)
         assert _status(api, lasting, name)["restartCount"] == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -181,14 +182,14 @@ async def test_scaling_in_the_middle_of_a_rollout_is_proportional(api: Rest, ima
 async def test_history_is_kept_within_its_limit_and_pause_pauses(api: Rest, image: str, all_of: Deployments) -> None:
     api.create(all_of.path, deployment("past", running(image), replicas=0, revisionHistoryLimit=1))
     await all_of.complete("past")
-    for number in range(3):
+
+    def revision() -> str:
+        text: str = api.get(f"{all_of.path}/past")["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
+        return text
+
+    for number in range(2, 5):
         all_of.again("past", str(number))
-        revision = str(number + 2)
-        await until(
-            lambda wanted=revision: (
-                api.get(f"{all_of.path}/past")["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == wanted
-            )
-        )
+        await until(partial(lambda wanted: revision() == wanted, str(number)))
     await until(lambda: len(all_of.of("past")) == 2)
     api.patch(f"{all_of.path}/past", {"spec": {"paused": True}})
     all_of.again("past", "while paused")

@@ -88,8 +88,7 @@ def test_run_replace_and_dry_run(shared: Kubectl, image: str) -> None:
 
 
 def test_expose(shared: Kubectl, image: str) -> None:
-    exposed = {"ports": [{"containerPort": 6379}]}
-    shared("apply", "-f", "-", stdin=deployment("primary", image, **exposed))
+    shared("apply", "-f", "-", stdin=deployment("primary", image, ports=[{"containerPort": 6379}]))
     shared("expose", "deployment", "primary", "--name=rm2", "--port=1234", "--target-port=6379")
     shared("expose", "service", "rm2", "--name=rm3", "--port=2345", "--target-port=6379")
     for name, port in (("rm2", 1234), ("rm3", 2345)):

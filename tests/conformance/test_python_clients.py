@@ -29,6 +29,11 @@ from tests.support.wait import until
 pytestmark = pytest.mark.docker
 
 
+def _untyped(made: Any) -> Any:
+    """What a library without types offers."""
+    return made
+
+
 @pytest.fixture(scope="module")
 def kubeconfig(installation: Installation) -> Path:
     return installation.data_dir / "kubeconfig"
@@ -44,14 +49,15 @@ def directly(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def official(kubeconfig: Path) -> Iterator[kubernetes.client.ApiClient]:
     configuration = kubernetes.client.Configuration()
-    kubernetes.config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+    _untyped(kubernetes.config.load_kube_config)(str(kubeconfig), client_configuration=configuration)
     with kubernetes.client.ApiClient(configuration) as client:
         yield client
         client.rest_client.pool_manager.clear()
 
 
 async def test_the_official_client(official: kubernetes.client.ApiClient, space: str, image: str) -> None:
-    core, apps = kubernetes.client.CoreV1Api(official), kubernetes.client.AppsV1Api(official)
+    core: Any = kubernetes.client.CoreV1Api(official)
+    apps: Any = kubernetes.client.AppsV1Api(official)
     core.create_namespaced_config_map(space, {"metadata": {"name": "official"}, "data": {"a": "1"}})
     read = core.read_namespaced_config_map("official", space)
     assert read.data == {"a": "1"}
@@ -61,7 +67,7 @@ async def test_the_official_client(official: kubernetes.client.ApiClient, space:
     with pytest.raises(ApiException) as refused:
         core.replace_namespaced_config_map("official", space, read)
     assert (refused.value.status, refused.value.reason) == (409, "Conflict")
-    watch = kubernetes.watch.Watch()
+    watch = _untyped(kubernetes.watch.Watch)()
     seen = []
     for event in watch.stream(core.list_namespaced_config_map, space, field_selector="metadata.name=official"):
         seen.append((event["type"], event["object"].data))
@@ -83,7 +89,7 @@ async def test_the_official_client(official: kubernetes.client.ApiClient, space:
 
 
 def test_the_official_dynamic_client(official: kubernetes.client.ApiClient, space: str) -> None:
-    dynamic = kubernetes.dynamic.DynamicClient(official)
+    dynamic = _untyped(kubernetes.dynamic.DynamicClient)(official)
     deployments = dynamic.resources.get(api_version="apps/v1", kind="Deployment")
     body: dict[str, Any] = deployment("dynamic", nowhere(), replicas=0)
     made = deployments.server_side_apply(body=body, namespace=space, field_manager="dynamic")
@@ -96,7 +102,7 @@ def test_the_official_dynamic_client(official: kubernetes.client.ApiClient, spac
 # This kr8s knows of versions up to 1.35 and warns of the next.
 @pytest.mark.filterwarnings("ignore:Kubernetes version v1.36")
 async def test_kr8s(kubeconfig: Path, space: str, image: str) -> None:
-    api = await kr8s.asyncio.api(kubeconfig=str(kubeconfig), namespace=space)
+    api: Any = await kr8s.asyncio.api(kubeconfig=str(kubeconfig), namespace=space)
     assert (await api.version())["major"] == "1"
     made = await KrConfigMap({"metadata": {"name": "kr8s", "namespace": space}, "data": {"a": "1"}}, api=api)
     await made.create()
@@ -130,7 +136,7 @@ async def test_kr8s(kubeconfig: Path, space: str, image: str) -> None:
 
 async def test_lightkube(kubeconfig: Path, space: str, image: str) -> None:
     config = lightkube.KubeConfig.from_file(str(kubeconfig))
-    client = lightkube.Client(config=config, namespace=space, field_manager="lightkube", trust_env=False)
+    client: Any = lightkube.Client(config=config, namespace=space, field_manager="lightkube", trust_env=False)
     client.create(LkConfigMap(metadata=ObjectMeta(name="lk"), data={"a": "1"}))
     assert client.get(LkConfigMap, "lk").data == {"a": "1"}
     client.patch(LkConfigMap, "lk", {"data": {"b": "2"}}, patch_type=PatchType.MERGE)

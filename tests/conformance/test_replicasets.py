@@ -128,7 +128,8 @@ async def test_a_set_of_replicasets_goes_at_once(api: Rest, sets: str, pods: str
 
 async def test_a_lost_pod_is_replaced_and_the_selector_stays(api: Rest, sets: str, pods: str) -> None:
     api.create(sets, replicaset("keeps", nowhere()))
-    (first,) = await until(lambda: api.names(pods, labelSelector="app=keeps") or None)
+    await until(lambda: len(api.names(pods, labelSelector="app=keeps")) == 1)
+    (first,) = api.names(pods, labelSelector="app=keeps")
     api.delete(f"{pods}/{first}")
     await until(lambda: api.names(pods, labelSelector="app=keeps") not in ([], [first]))
     change = {"spec": {"selector": {"matchLabels": {"app": "other"}}}}
