@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from moorage import __version__
-from moorage.client import join
 from moorage.client.api import ApiClient
 from moorage.client.dial import serve_tunnel, tunnel_path
 from moorage.client.events import EventRecorder
@@ -19,7 +18,7 @@ from moorage.client.informer import Informer
 from moorage.client.resource import PODS
 from moorage_agent import identity
 from moorage_agent.engine import pause
-from moorage_agent.engine.contract import Engine, EngineError, EngineInfo
+from moorage_agent.engine.contract import Engine, EngineError
 from moorage_agent.engine.docker import DockerEngine
 from moorage_agent.images.puller import Images
 from moorage_agent.logs import Logs
@@ -51,6 +50,8 @@ class Agent:
         self.pods: Pods | None = None
         self.logs: Logs | None = None
         self._sandbox_ready = False
+        self._info: dict[str, Any] = {}
+        """``status.nodeInfo``; the engine's part of it is filled in when the engine first answers."""
 
     async def run(self) -> None:
         """Join the cluster, recover, and look after the node's pods. Raises IdentityError, JoinTokenError, OSError."""
@@ -81,6 +82,8 @@ class Agent:
             return options.ca_pem
         if options.ca_file is not None:
             return options.ca_file.read_text(encoding="ascii")
+        from moorage.client import join  # brings a cryptography library of 10 MB, which only a join needs
+
         text = options.token or (options.token_file.read_text(encoding="ascii") if options.token_file else "")
         delay = JOIN_FIRST
         while True:
@@ -150,7 +153,8 @@ class Agent:
         name = pause.reference()
         if await self.engine.image(name) is None:
             await self.engine.import_image(name, pause.archive(), ["/pause"])
-        info: EngineInfo = await self.engine.info()
+        info = await self.engine.info()
+        self._info["containerRuntimeVersion"] = f"{info.name}://{info.version}"
         if not info.live_restore:
             log.warning(
                 "the engine runs without live-restore: when it restarts, every pod is restarted; "
@@ -167,20 +171,20 @@ class Agent:
             "pods": PODS_MOST,
             **options.capacity,
         }
-        info: dict[str, Any] = {
+        self._info = {
             "machineID": machine.machine_id(),
             "systemUUID": node_uid,
             "bootID": machine.boot_id(),
             "kernelVersion": platform.release(),
             "osImage": machine.os_image(),
-            "containerRuntimeVersion": f"docker://{options.docker.rpartition('/')[2]}",
+            "containerRuntimeVersion": "docker://unknown",
             "kubeletVersion": f"v1.36.0+moorage.{__version__}",
             "kubeProxyVersion": "",
             "operatingSystem": "linux",
             "architecture": machine.architecture(),
         }
         address = options.address or machine.address()
-        return document.Description(options.node, options.labels, machine.architecture(), address, capacity, info)
+        return document.Description(options.node, options.labels, machine.architecture(), address, capacity, self._info)
 
     async def _announce(self, registration: Registration, pods: Pods) -> None:
         await registration.registered.wait()
