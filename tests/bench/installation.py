@@ -19,6 +19,8 @@ from typing import Any
 import aiohttp
 import yaml
 
+LOG_CHARACTERS = 20_000
+"""How much of an installation's log a failure shows."""
 MOORAGE = str(Path(sys.executable).with_name("moorage"))
 
 
@@ -69,20 +71,23 @@ async def installation(*, node: bool = True) -> AsyncIterator[Installation]:
         connector = aiohttp.TCPConnector(ssl=tls, limit=128)
         async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
             yield Installation(data_dir, cluster["server"], user["token"], ca_file, session)
+    except BaseException:
+        print(await command("logs", "--data-dir", str(data_dir), limit=LOG_CHARACTERS))
+        raise
     finally:
         await command("down", "--data-dir", str(data_dir))
         shutil.rmtree(data_dir, ignore_errors=True)
 
 
-async def command(*arguments: str) -> str:
-    """Run ``moorage`` with ``arguments``. Raises RuntimeError with its output where it fails."""
+async def command(*arguments: str, limit: int = 10**6) -> str:
+    """Run ``moorage`` with ``arguments``; the last ``limit`` characters of its output. Raises RuntimeError where it fails."""
     process = await asyncio.create_subprocess_exec(
         MOORAGE, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     output = (await process.communicate())[0].decode()
     if process.returncode:
         raise RuntimeError(f"moorage {' '.join(arguments)} failed:\n{output}")
-    return output
+    return output[-limit:]
 
 
 def free_port() -> int:
