@@ -94,6 +94,19 @@ def _finished(image: str) -> dict[str, Document]:
             "read-only",
             container(image, "echo x > /file && echo written", securityContext={"readOnlyRootFilesystem": True}),
         ),
+        pod(
+            "group",
+            container(image, "id -g; id -G", securityContext={"runAsUser": 1001}),
+            securityContext={"runAsGroup": 2002, "supplementalGroups": [3003], "fsGroup": 4004},
+        ),
+        pod(
+            "unprivileged",
+            container(
+                image,
+                "grep NoNewPrivs /proc/self/status; ip link add dummy0 type dummy 2>/dev/null || echo refused",
+                securityContext={"privileged": False, "allowPrivilegeEscalation": False, "runAsUser": 1000},
+            ),
+        ),
         pod("user", container(image, "id -u; id -g", securityContext={"runAsUser": 1001, "runAsGroup": 2002})),
         pod("on-failure", container(image, "test -e /v/x && exit 0; touch /v/x; exit 1",
             volumeMounts=[{"name": "v", "mountPath": "/v"}]), restartPolicy="OnFailure",
@@ -218,6 +231,10 @@ async def test_security_of_a_container(api: Rest, finished: str) -> None:
     assert ended.status["phase"] == "Failed"
     assert "Read-only file system" in "".join(ended.lines)
     assert (await _ended(api, finished, "user")).lines == ["1001", "2002"]
+    group, groups = (await _ended(api, finished, "group")).lines
+    assert group == "2002"
+    assert {"3003", "4004"} <= set(groups.split())
+    assert (await _ended(api, finished, "unprivileged")).lines == ["NoNewPrivs:\t1", "refused"]
 
 
 async def test_restart_on_failure(api: Rest, finished: str) -> None:
@@ -271,9 +288,13 @@ def _ready(api: Rest, pods: str, name: str) -> bool:
 @pytest.mark.parametrize("name", ["live-exec", "live-http-bad"])
 async def test_a_dead_container_is_restarted(api: Rest, lasting: str, name: str) -> None:
     await until(lambda: _status(api, lasting, name)["restartCount"] >= 1, timeout=60)
-    reasons = {each["reason"] for each in api.get(f"{lasting.removesuffix('pods')}events",
-        fieldSelector=f"involvedObject.name={name}")["items"]}  # fmt: skip
-    assert {"Unhealthy", "Killing"} <= reasons
+    events = f"{lasting.removesuffix('pods')}events"
+
+    def told() -> bool:
+        found = api.get(events, fieldSelector=f"involvedObject.name={name}")["items"]
+        return {"Unhealthy", "Killing"} <= {each["reason"] for each in found}
+
+    await until(told)
 
 
 async def test_readiness_is_late_or_never(api: Rest, lasting: str) -> None:

@@ -47,7 +47,26 @@ def _pods(image: str) -> list[Document]:
     ]
     user = {"runAsUser": 1000}
     shared = [{"name": "e", "mountPath": "/v"}]
+    bare = [
+        {"path": name, "resourceFieldRef": {"containerName": "main", "resource": name}}
+        for name in ("limits.memory", "limits.cpu")
+    ]
+    parts = [
+        _mount("s", "/v/secret", subPath="data-1"),
+        _mount("d", "/v/downward", subPath="podname"),
+        _mount("p", "/v/projected", subPath="two"),
+    ]
+    behind = [
+        {"name": "s", "secret": hidden},
+        {"name": "d", "downwardAPI": {"items": downward[:1]}},
+        {"name": "p", "projected": {"sources": sources}},
+    ]
     return [
+        pod("unlimited", container(image, SHOW, volumeMounts=[_mount("d")]),
+            volumes=[{"name": "d", "downwardAPI": {"items": bare}}]),
+        pod("subpaths", container(image, "cat /v/secret /v/downward /v/projected", volumeMounts=parts), volumes=behind),
+        _shows("empty-modes", image, {"name": "e", "emptyDir": {"medium": "Memory"}}, securityContext=user,
+               script="umask 0; for m in 644 666 777; do touch /v/$m; chmod $m /v/$m; stat -c '%a %u' /v/$m; done"),
         _shows("cm", image, {"name": "c", "configMap": settings}),
         _shows("cm-items", image, {"name": "c", "configMap": {**settings, "items": items}}),
         _shows("cm-mode", image, {"name": "c", "configMap": {**settings, "defaultMode": 0o440}}),
@@ -100,6 +119,14 @@ async def _lines(api: Rest, pods: str, name: str) -> list[str]:
     return api.request("GET", f"{pods}/{name}/log", container="main").text.splitlines()
 
 
+async def test_without_limits_the_nodes_are_told(api: Rest, pods: str) -> None:
+    lines = await _lines(api, pods, "unlimited")
+    node = api.get(f"{pods}/unlimited")["spec"]["nodeName"]
+    allocatable = api.get(f"/api/v1/nodes/{node}")["status"]["allocatable"]
+    kibibytes = int(allocatable["memory"].removesuffix("Ki"))
+    assert lines == [f"/v/limits.cpu 644 {allocatable['cpu']}", f"/v/limits.memory 644 {kibibytes * 1024}"]
+
+
 ONE, TWO = "/v/data-1 644 value-1", "/v/data-2 644 value-2"
 
 
@@ -122,6 +149,8 @@ ONE, TWO = "/v/data-1 644 value-1", "/v/data-2 644 value-2"
         ),
         ("projected", ["/v/one 400 value-1", "/v/three 400 projected", "/v/two 400 secret-1"]),
         ("projected-fs", ["/v/two 440 secret-1"]),
+        ("subpaths", ["secret-1subpathssecret-1"]),
+        ("empty-modes", ["644 1000", "666 1000", "777 1000"]),
         ("empty", ["777", "644"]),
         ("memory", ["tmpfs", "777"]),
         ("empty-user", ["mine"]),
