@@ -62,7 +62,7 @@ def integer(query: Query, name: str) -> int | None:
 
 
 def resource_version(value: str) -> int:
-    """A resourceVersion as a revision; "" is -1 (not given). Raises ApiError 400 (Kubernetes answers so too)."""
+    """A resourceVersion as a revision; "" is -1 (not given). Raises ApiError 422."""
     if value == "":
         return -1
     if not value.isascii() or not value.isdigit() or len(value) > 19:
