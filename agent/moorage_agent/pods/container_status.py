@@ -33,6 +33,10 @@ def container_status(
     name = container["name"]
     starts = [one for one in seen.attempts.get(name, ()) if not one.dangling]
     last = starts[-1] if starts else None
+    if last is None and (seen.termination is not None or outcome.settled(pod, seen)):
+        recorded = _recorded(pod, name)
+        if recorded.get("containerID"):
+            return recorded  # its containers were removed: what the API knows of them is the last word
     state, ended = _state(pod, container, seen, plan, last, describe, waiting)
     is_init = any(one["name"] == name for one in init_containers(pod))
     status: Document = {"name": name, "state": state}
@@ -47,7 +51,7 @@ def container_status(
     else:
         status["ready"] = running and health.started and health.ready
         status["started"] = running and health.started
-    status["restartCount"] = last.attempt if last is not None else _recorded(pod, name)
+    status["restartCount"] = last.attempt if last is not None else int(_recorded(pod, name).get("restartCount") or 0)
     status["image"] = container.get("image", "")
     status["imageID"] = _image_id(last, describe)
     if last is not None:
@@ -105,13 +109,14 @@ def _image_id(last: Attempt | None, describe: Describe) -> str:
     return f"docker-pullable://{digest}" if digest else f"docker://{last.container.image_id}"
 
 
-def _recorded(pod: Pod, name: str) -> int:
+def _recorded(pod: Pod, name: str) -> Document:
+    """The container's status as the API has it; empty where it has none."""
     status = pod.get("status") or {}
     for field in ("containerStatuses", "initContainerStatuses"):
         for entry in status.get(field) or ():
             if entry.get("name") == name:
-                return int(entry.get("restartCount") or 0)
-    return 0
+                return dict(entry)
+    return {}
 
 
 def _time(at: float) -> str | None:

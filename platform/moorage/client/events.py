@@ -76,7 +76,7 @@ class EventRecorder:
         message = message[:LONGEST_MESSAGE]
         now = self._clock()
         uid = str(metadata.get("uid") or metadata["name"])
-        key = (about.get("kind") or "", uid, kind, reason, message)
+        key = (about.get("kind") or "", uid, about.get("fieldPath") or "", kind, reason, message)
         if not self._admitted(uid, now) or (len(self._pending) >= PENDING and key not in self._pending):
             self.dropped += 1
             return
