@@ -1,4 +1,4 @@
-"""The contract on Docker Engine. Decision 0021 says why control calls do not go through the Docker SDK."""
+"""The contract on Docker Engine. ``docs/decisions/the-agent-speaks-http-to-docker.md`` says why not through the SDK."""
 
 from __future__ import annotations
 

@@ -54,28 +54,34 @@ def running(pods: Pods) -> str:
     return last.container.id if last is not None and last.running else ""
 
 
+async def runs(pods: Pods, besides: str = "") -> str:
+    """Wait until a container runs that is not ``besides``; its id."""
+    await until(lambda: running(pods) not in ("", besides))
+    return running(pods)
+
+
 async def test_what_happened_while_the_events_were_cut_off_is_noticed(rig: Rig, pods: Pods) -> None:
-    first = await until(lambda: running(pods) or None)
+    first = await runs(pods)
     listeners, rig.engine._listeners = rig.engine._listeners, []
     await rig.engine.kill(first)
     assert running(pods) == first
     rig.engine._listeners = listeners
     rig.engine.disconnect()
-    second = await until(lambda: running(pods) not in ("", first) and running(pods))
+    second = await runs(pods, first)
     assert second != first
     assert set(rig.engine.most_running.values()) == {1}
 
 
 async def test_events_go_to_their_pod(rig: Rig, pods: Pods) -> None:
-    first = await until(lambda: running(pods) or None)
+    first = await runs(pods)
     await rig.engine.kill(first)
-    await until(lambda: running(pods) not in ("", first))
+    await runs(pods, first)
 
 
 async def test_a_worker_that_fails_is_replaced_and_nothing_runs_twice(
     rig: Rig, pods: Pods, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = await until(lambda: running(pods) or None)
+    first = await runs(pods)
     worker = pods.find("shop", "web")
     assert worker is not None
 
