@@ -1,4 +1,5 @@
-"""A process that writes to the store until it is killed, and prints each acknowledged write: ``python -m tests.support.store_writer``.
+"""A process that writes to the store until it is killed, and prints each acknowledged write: ``python -m
+tests.support.store_writer``.
 
 Arguments: database URL, name of the server, number of clients. Lines: ``revision name`` for each acknowledged create.
 """

@@ -13,7 +13,7 @@ from typing import Any
 
 from moorage.client import operations
 from moorage.client.api import ApiClient
-from moorage.client.errors import ClientError, Conflict, NotFound, is_temporary
+from moorage.client.errors import BadRequest, ClientError, Invalid, NotFound, TooLarge
 from moorage.client.resource import PODS
 from moorage_agent.waiting import happened
 
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 
+_FINAL = (NotFound, BadRequest, Invalid, TooLarge)
+"""Refusals that the same status would meet again. All others pass: an outage, a race, a token that is being replaced."""
 FIRST_DELAY, LAST_DELAY = 0.2, 15.0
 MOST = 100
 """Pods in one request."""
@@ -104,10 +106,10 @@ class StatusWriter:
         if entry is None:
             return True
         if refusal is not None:
-            if is_temporary(refusal) and not isinstance(refusal, Conflict):
+            if not isinstance(refusal, NotFound):
+                log.warning("status of pod %s/%s: %s", entry.namespace, entry.name, refusal)
+            if not isinstance(refusal, _FINAL):
                 return False
-            if not isinstance(refusal, NotFound | Conflict):
-                log.warning("status of pod %s/%s refused: %s", entry.namespace, entry.name, refusal)
         else:
             self.writes += 1
         entry.written = wanted  # also where it was refused for good: the same again would be refused again

@@ -34,8 +34,8 @@ async def test_a_pod_runs_and_goes(rig: Rig) -> None:
 
 
 async def test_containers_of_a_pod_share_network_and_ipc(rig: Rig) -> None:
-    web = rig.container("web", "httpd -f -p 8080 -h /tmp")
-    wait = "until nc -z 127.0.0.1 8080; do sleep 0.1; done; touch /tmp/asked; sleep 1000"
+    web = rig.container("web", "echo hi > /tmp/index.html; exec httpd -f -p 8080 -h /tmp")
+    wait = "until wget -qO /dev/null http://127.0.0.1:8080/; do sleep 0.1; done; touch /tmp/asked; sleep 1000"
     asker = rig.container(
         "asker", wait, readinessProbe={"exec": {"command": ["test", "-e", "/tmp/asked"]}, "periodSeconds": 1}
     )
