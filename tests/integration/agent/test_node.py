@@ -12,8 +12,10 @@ pytestmark = pytest.mark.docker
 
 
 def ready(node: Document) -> Document:
-    """Condition Ready."""
-    return next(one for one in node["status"]["conditions"] if one["type"] == "Ready")
+    """Condition Ready. Raises AssertionError for a Node that was just made and has no status yet."""
+    found = [one for one in node.get("status", {}).get("conditions", []) if one["type"] == "Ready"]
+    assert found, f"node {node['metadata']['name']} has no condition Ready yet"
+    return found[0]
 
 
 async def test_the_node_is_registered_with_what_it_has(rig: Rig) -> None:
