@@ -211,6 +211,16 @@ class Rig:
         }
         return b"".join([chunk async for chunk in self.agent.logs.read(request)]).decode()
 
+    async def logged(self, pod: Document, lines: int, container: str = "c") -> str:
+        """Wait until a container has written so many lines; its log."""
+
+        async def enough() -> str:
+            text = await self.logs(pod, container)
+            assert text.count("\n") >= lines, f"the log is {text!r}"
+            return text
+
+        return await until(enough, timeout=20)
+
 
 def is_ready(status: Document) -> bool:
     """Whether condition Ready is True."""

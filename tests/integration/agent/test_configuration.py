@@ -38,7 +38,7 @@ async def test_environment_comes_from_everywhere_and_references_are_replaced(rig
     await rig.run("env", {"containers": [container]})
     pod = await rig.running("env")
     expected = f"blue/10/hunter2/env/{pod['status']['podIP']}/500/blue-$(COLOUR)//blue-$(COLOUR)/$(UNKNOWN)\n"
-    assert await rig.logs(pod) == expected
+    assert await rig.logged(pod, 1) == expected
     form = "{{.HostConfig.CpuShares}} {{.HostConfig.CpuQuota}} {{.HostConfig.Memory}}"
     assert docker("inspect", "-f", form, rig.containers(pod, "c")[0]) == f"512 50000 {32 * 2**20}"
 
@@ -53,7 +53,7 @@ async def test_a_missing_reference_is_a_config_error_until_it_is_there(rig: Rig)
     assert await rig.event("wants", "Failed") == 'Error: configmap "later" not found'
     await rig.config_map("later", A="here")
     pod = await rig.running("wants")
-    assert await rig.logs(pod) == "here\n"
+    assert await rig.logged(pod, 1) == "here\n"
 
 
 async def test_a_missing_key_is_named(rig: Rig) -> None:
@@ -78,7 +78,7 @@ async def test_a_secret_is_in_memory_and_nowhere_else(rig: Rig) -> None:
     }
     await rig.run("keeper", spec)
     pod = await rig.running("keeper")
-    assert await rig.logs(pod) == "canary-7f3a\ntmpfs\n"
+    assert await rig.logged(pod, 2) == "canary-7f3a\ntmpfs\n"
     identity = rig.containers(pod, "c")[0]
     assert "canary-7f3a" not in docker("inspect", "-f", "{{json .Config.Labels}} {{json .Mounts}} {{.Name}}", identity)
     await rig.event("keeper", "Started")
@@ -148,7 +148,7 @@ async def test_volumes_of_all_kinds(rig: Rig, tmp_path: Path) -> None:
     }
     await rig.run("full", spec)
     pod = await rig.running("full")
-    text = await rig.logs(pod)
+    text = await rig.logged(pod, 4)
     assert text.splitlines() == [
         'from-config-mapapp="full"from-host',
         "tmpfs",
@@ -187,12 +187,7 @@ async def test_two_containers_share_an_empty_dir_and_sub_paths_in_it(rig: Rig) -
     )
     await rig.run("pair", {"containers": [writer, reader], "volumes": [{"name": "d", "emptyDir": {}}]})
     pod = await rig.running("pair")
-    assert await rig.logs(pod, "reader", follow=False) in ("", "data\n")
-
-    async def read() -> bool:
-        return await rig.logs(pod, "reader") == "data\n"
-
-    await until(read)
+    assert await rig.logged(pod, 1, "reader") == "data\n"
     await rig.delete("pair")
     await until(lambda: not (rig.data / "pods" / pod["metadata"]["uid"]).exists())
     assert not mounts.mounted_below(rig.data / "pods")
@@ -245,7 +240,7 @@ async def test_rights_are_passed_on(rig: Rig) -> None:
         },
     )
     pod = await rig.running("limited")
-    text = await rig.logs(pod)
+    text = await rig.logged(pod, 3)
     assert text.splitlines()[0] == "65534"
     assert "Read-only file system" in text
     assert int(text.split()[-1], 16) == 1 << 12
@@ -260,7 +255,7 @@ async def test_host_network_and_aliases(rig: Rig) -> None:
     await rig.run("host", {"hostNetwork": True, "containers": [rig.container(script="hostname; sleep 1000")]})
     pod = await rig.running("host")
     assert pod["status"]["podIP"] == "127.0.0.1"
-    assert await rig.logs(pod) == socket.gethostname() + "\n"
+    assert await rig.logged(pod, 1) == socket.gethostname() + "\n"
     aliases = [{"ip": "10.1.2.3", "hostnames": ["far", "away"]}]
     await rig.run(
         "named",
@@ -272,7 +267,7 @@ async def test_host_network_and_aliases(rig: Rig) -> None:
         },
     )
     pod = await rig.running("named")
-    text = await rig.logs(pod)
+    text = await rig.logged(pod, 8)
     assert text.startswith("short\n")
     assert "10.1.2.3\tfar" in text
     assert "10.1.2.3\taway" in text
@@ -288,6 +283,7 @@ async def test_an_updated_image_replaces_the_container(rig: Rig) -> None:
     await rig.event("web", "Killing", "Container c definition changed, will be restarted")
     pod = await rig.restarted("web")
     assert len(rig.containers(pod, "c", running=True)) == 1
+    docker("rmi", "moorage-test/busybox:2")
 
 
 async def test_pull_secrets_and_bodies_of_secrets_do_not_reach_the_agents_log(

@@ -57,7 +57,7 @@ async def test_a_pod_that_ends_well_has_succeeded_and_keeps_its_log(rig: Rig) ->
     assert (ended["exitCode"], ended["reason"]) == (0, "Completed")
     reasons = {one["type"]: one.get("reason") for one in pod["status"]["conditions"]}
     assert reasons["Ready"] == "PodCompleted"
-    assert await rig.logs(pod) == "done\n"
+    assert await rig.logged(pod, 1) == "done\n"
     await rig.until("job", lambda _status: not rig.containers(pod, running=True))
     await rig.delete("job")
 
@@ -182,7 +182,7 @@ async def test_init_containers_run_in_order_before_the_others(rig: Rig) -> None:
         "ordered", lambda status: status["containerStatuses"][0]["state"]["waiting"]["reason"] == "PodInitializing"
     )
     pod = await rig.running("ordered")
-    assert await rig.logs(pod, "main") == "one\ntwo\n"
+    assert await rig.logged(pod, 2, "main") == "one\ntwo\n"
     assert [one["state"]["terminated"]["reason"] for one in pod["status"]["initContainerStatuses"]] == ["Completed"] * 2
 
 

@@ -35,7 +35,8 @@ async def test_a_container_that_fails_its_liveness_probe_is_restarted(rig: Rig) 
     script = "mkdir -p /tmp/w; echo ok > /tmp/w/healthz; exec httpd -f -p 8080 -h /tmp/w"
     probe = {"httpGet": {"path": "/healthz", "port": "web"}, **QUICK}
     ports = [{"name": "web", "containerPort": 8080}]
-    await rig.run("web", script=script, livenessProbe=probe, readinessProbe=probe, ports=ports)
+    alive = {**probe, "failureThreshold": 3}  # the server needs a moment to come up
+    await rig.run("web", script=script, livenessProbe=alive, readinessProbe=probe, ports=ports)
     pod = await rig.running("web")
     first = rig.containers(pod, "c")[0]
     docker("exec", first, "rm", "/tmp/w/healthz")
