@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from moorage.client import operations
 from moorage.client.api import ApiClient
-from moorage.client.errors import ClientError, NotFound
+from moorage.client.errors import ClientError, NotFound, is_temporary
 from moorage.client.objects import Document, timestamp
 from moorage.client.resource import EVENTS
 
@@ -109,6 +109,10 @@ class EventRecorder:
             try:
                 outcome = await self._client.batch([_operation(known) for known in batch])
             except ClientError as error:
+                if is_temporary(error):
+                    self._keep(keys, batch)
+                    log.info("%d events wait: %s", len(self._pending), error)
+                    return
                 self.dropped += len(batch)
                 log.warning("%d events lost: %s", len(batch), error)
                 return
@@ -122,6 +126,11 @@ class EventRecorder:
                     self._known.pop(key, None)
                     self.dropped += 1
                     log.debug("event lost: %s", result.error)
+
+    def _keep(self, keys: list[_Key], batch: list[_Known]) -> None:
+        """Put back what an outage kept from being written: it is written with the next flush, which comes after a pause."""
+        self._pending = {**dict(zip(keys, batch, strict=True)), **self._pending}
+        self._wake.set()
 
     def _event(self, about: Mapping[str, Any], kind: str, reason: str, message: str, now: float) -> Document:
         metadata = about["metadata"]

@@ -107,7 +107,7 @@ def test_one_noisy_object_is_throttled_and_others_are_not() -> None:
     virtual.run(main())
 
 
-def test_refused_events_are_dropped_and_an_outage_does_not_end_the_recorder() -> None:
+def test_refused_events_are_dropped_and_those_of_an_outage_are_written_after_it() -> None:
     async def main() -> None:
         server = BatchServer()
         recorder = _recorder(server)
@@ -116,14 +116,14 @@ def test_refused_events_are_dropped_and_an_outage_does_not_end_the_recorder() ->
         recorder.record(POD, "Normal", "One", "refused")
         await asyncio.sleep(1)
         server.down = True
-        recorder.record(POD, "Normal", "Two", "lost")
+        recorder.record(POD, "Normal", "Two", "kept")
         await asyncio.sleep(1)
         server.down = False
         server.refuse.clear()
         recorder.record(POD, "Normal", "Three", "written")
         await asyncio.sleep(1)
         running.cancel()
-        assert recorder.dropped == 2
-        assert server.batches[-1][0]["object"]["reason"] == "Three"
+        assert recorder.dropped == 1
+        assert [operation["object"]["reason"] for operation in server.batches[-1]] == ["Two", "Three"]
 
     virtual.run(main())
