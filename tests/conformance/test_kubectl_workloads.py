@@ -70,17 +70,23 @@ def test_scale_and_set_image_and_undo(kubectl: Kubectl, image: str) -> None:
     kubectl("rollout", "status", "deployment/web", PATIENCE)
 
 
-def test_describe_shows_events_and_states(kubectl: Kubectl, image: str) -> None:
+async def test_describe_shows_events_and_states(kubectl: Kubectl, image: str) -> None:
     kubectl("apply", "-f", "-", stdin=deployment("web", image))
     kubectl("rollout", "status", "deployment/web", PATIENCE)
     text = kubectl("describe", "deployment", "web")
     assert re.search(r"Replicas: +1 desired \| 1 updated \| 1 total \| 1 available \| 0 unavailable", text)
-    assert "ScalingReplicaSet" in text
     text = kubectl("describe", "pod", "-l", "app=web")
     for word in ("Status:           Running", "Container ID:  docker://", "Ready:          True", "PodScheduled"):
         assert word in text
-    for reason in ("Scheduled", "Created", "Started"):
-        assert re.search(rf"Normal +{reason} ", text), text
+
+    def told() -> bool:
+        """Events are written behind the work, in batches."""
+        text = kubectl("describe", "pod", "-l", "app=web") + kubectl("describe", "deployment", "web")
+        for reason in ("Scheduled", "Created", "Started", "ScalingReplicaSet"):
+            assert re.search(rf"Normal +{reason} ", text), text
+        return True
+
+    await until(told)
     assert "Successfully assigned" in kubectl("events", "--for", kubectl("get", "pods", "-o", "name"))
 
 
