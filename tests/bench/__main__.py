@@ -16,7 +16,7 @@ from tests.bench.installation import Installation, installation
 from tests.bench.table import Row, render
 
 LIST_PODS = 21_000
-BIG_POD_ENVIRONMENT = 45
+BIG_POD_ENVIRONMENT = 19
 """Variables per pod, so that 21,000 pods are about 75 MB as JSON."""
 
 
@@ -32,7 +32,7 @@ async def api(target: Installation) -> list[Row]:
     url, run = target.url, str(int(time.time()))
     one = await wrk.run("create.lua", url, target.token, connections=1, NAMESPACE="bench-api", RUN=run + "-one")
     many = await wrk.run("create.lua", url, target.token, NAMESPACE="bench-api", RUN=run)
-    path = f"/api/v1/namespaces/bench-api/pods/load-{run}-1"
+    path = f"/api/v1/namespaces/bench-api/pods/load-{run}-100"
     gets = await wrk.run("read.lua", url + path, target.token)
     await _clear(target, "bench-api")
     return [

@@ -97,7 +97,8 @@ async def test_what_may_change_in_a_spec(api: Rest, image: str, pods: str) -> No
 
 
 def test_status_can_be_patched_and_replaced(api: Rest, pods: str) -> None:
-    api.create(pods, pod("status", {"name": "main", "image": "none.local/x:1"}, nodeSelector={"no": "node"}))
+    # A scheduler of its own: ours would write that the pod does not fit, between the read and the replace.
+    api.create(pods, pod("status", {"name": "main", "image": "none.local/x:1"}, schedulerName="nobody"))
     one = f"{pods}/status"
     condition = {"type": "TestCondition", "status": "True", "message": "patched"}
     patched = api.patch(f"{one}/status", {"status": {"conditions": [condition]}}, STRATEGIC)
