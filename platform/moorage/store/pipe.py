@@ -108,6 +108,11 @@ class Pipe:
                 self._notified(notification.be_pid, notification.extra.decode())
             if self._answer is not None:
                 self._collect()
+            if self._answer is not None:
+                # A server that dies with our statement unread leaves its last words and then an error on the socket.
+                # libuv tells of that once and watches the socket no more, so what follows must be read at once, too.
+                pgconn.consume_input()
+                self._collect()
         except psycopg.OperationalError as error:
             self._break(error)
 
