@@ -60,6 +60,8 @@ class Container:
     error: str = ""
     image_id: str = ""
     ip: str = ""
+    pid: int = 0
+    """The first process as the engine's machine counts it; 0 where none runs."""
 
 
 class Summary(NamedTuple):

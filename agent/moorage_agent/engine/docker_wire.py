@@ -43,6 +43,7 @@ def container(document: Mapping[str, Any]) -> Container:
         oom_killed=bool(status.get("OOMKilled")),
         error=str(status.get("Error") or ""),
         image_id=document.get("Image") or "",
+        pid=int(status.get("Pid") or 0),
         ip=next((str(network["IPAddress"]) for network in networks.values() if network.get("IPAddress")), ""),
     )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from moorage_agent.engine.contract import Container, State
 from moorage_agent.pods import labels as names
 from moorage_agent.pods.observed import Attempt, attempt_of
@@ -10,9 +13,10 @@ _ORDER = {State.CREATED: 0, State.RUNNING: 1, State.EXITED: 2}
 
 
 class History:
-    """The containers of one pod, by engine id."""
+    """The containers of one pod, by engine id. ``address`` tells a sandbox's address, which the engine may not know."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: Callable[[Container], str] = lambda sandbox: sandbox.ip) -> None:
+        self._address = address
         self._attempts: dict[str, Attempt] = {}
 
     def put(self, container: Container) -> None:
@@ -27,6 +31,8 @@ class History:
             again = container.state is State.RUNNING and container.started > known.container.finished
             if not again:
                 return
+        if found.name == names.SANDBOX_NAME and found.running:
+            found = replace(found, container=replace(container, ip=self._address(container)))
         self._attempts[container.id] = found
 
     def drop(self, identity: str) -> None:

@@ -17,6 +17,7 @@ from moorage.client.informer import Informer
 from moorage.client.resource import PODS
 from moorage_agent.engine.contract import Container, EngineError, NoSuchContainer, State, Summary
 from moorage_agent.pods import labels as names
+from moorage_agent.pods.networking import NetworkError
 from moorage_agent.pods.node import Node
 from moorage_agent.pods.worker import PodWorker
 from moorage_agent.waiting import happened
@@ -192,6 +193,7 @@ class Pods:
             every = [one.id for several in found.values() for one in several]
             for container in await self._inspect(every):
                 self._found.setdefault(container.labels.get(names.POD_UID, ""), {})[container.id] = container
+            await self._recover_network()
         for uid, worker in list(self._workers.items()):
             here = {one.id: one.state for one in found.get(uid, ())}
             for identity in worker.history.ids() - set(here):
@@ -201,6 +203,16 @@ class Pods:
                 if known is None or (known.container.state is State.RUNNING) != (state is State.RUNNING):
                     worker.look(identity)
         await self._sweep(found)
+
+    async def _recover_network(self) -> None:
+        every = (one for several in self._found.values() for one in several.values())
+        sandboxes = [
+            one for one in every if one.state is State.RUNNING and one.labels.get(names.CONTAINER) == names.SANDBOX_NAME
+        ]
+        try:
+            await self._node.network.recover(sandboxes)
+        except NetworkError as error:
+            raise EngineError(f"recovering the network: {error}") from error
 
     async def _inspect(self, identities: list[str]) -> list[Container]:
         slots = asyncio.Semaphore(INSPECTS_AT_ONCE)

@@ -14,6 +14,7 @@ from moorage_agent.engine.contract import Engine
 from moorage_agent.images.puller import Images
 from moorage_agent.objects import Objects
 from moorage_agent.pods.fields import Facts
+from moorage_agent.pods.networking import EngineNetwork, PodNetwork
 from moorage_agent.pods.spec import Identity
 from moorage_agent.pods.status_writer import StatusWriter
 from moorage_agent.probes.checks import Checks
@@ -47,6 +48,7 @@ class Node:
     status: StatusWriter
     facts: Facts
     sandbox_image: str
+    network: PodNetwork = field(default_factory=EngineNetwork)
     most_processes: int = 4096
     clock: Callable[[], float] = time.time
     files: ThreadPoolExecutor = field(

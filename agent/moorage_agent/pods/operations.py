@@ -25,6 +25,7 @@ from moorage_agent.objects import Snapshot
 from moorage_agent.pods import actions, environment, hooks
 from moorage_agent.pods import labels as names
 from moorage_agent.pods import spec as specs
+from moorage_agent.pods.networking import NetworkError
 from moorage_agent.pods.observed import POD, VOLUMES, Attempt, Failure, ImageState, attempt_of
 from moorage_agent.volumes import sources
 from moorage_agent.waiting import happened
@@ -59,6 +60,7 @@ class Operations:
         engine = self._node.engine
         if isinstance(action, actions.StopSandbox):
             await engine.stop(action.id, 1.0)
+            await self._node.network.detach(self._worker.uid)
             await self._worker.refresh(action.id)
             return
         identity = ""
@@ -69,11 +71,12 @@ class Operations:
                 else:
                     identity = await self._create_sandbox(action.attempt)
                 await engine.start(identity)
+                await self._connect(identity)
             await self._worker.refresh(identity)
             self._worker.failures.pop(POD, None)
         except EngineUnavailable:
             raise
-        except EngineError as error:
+        except (EngineError, NetworkError) as error:
             if identity:
                 await engine.remove(identity)
                 self._worker.history.drop(identity)
@@ -86,9 +89,16 @@ class Operations:
                 await engine.remove(old.container.id)
                 self._worker.history.drop(old.container.id)
 
+    async def _connect(self, identity: str) -> None:
+        """Give a sandbox the network that the engine did not. Raises NetworkError."""
+        worker, network = self._worker, self._node.network
+        if network.mode != "bridge" and not worker.pod["spec"].get("hostNetwork"):
+            await network.attach(worker.pod, await self._node.engine.inspect(identity))
+
     async def _create_sandbox(self, attempt: int) -> str:
         worker, node = self._worker, self._node
-        spec = specs.sandbox_spec(worker.pod, node.identity, node.sandbox_image, attempt, specs.pod_dns(worker.pod))
+        dns = specs.pod_dns(worker.pod)
+        spec = specs.sandbox_spec(worker.pod, node.identity, node.sandbox_image, attempt, dns, node.network.mode)
         try:
             return await node.engine.create(spec)
         except NameConflict:
@@ -322,6 +332,7 @@ class Operations:
             await asyncio.gather(*(engine.remove(identity) for identity in last))
             for identity in worker.history.ids():
                 worker.history.drop(identity)
+            await self._node.network.detach(worker.uid)
         await self._blocking(functools.partial(self._node.volumes.remove, worker.uid, keep_messages=not whole))
         worker.volumes_ready = False
         worker.cleaned = whole

@@ -23,7 +23,9 @@ class Identity(NamedTuple):
     node_uid: str
 
 
-def sandbox_spec(pod: Pod, identity: Identity, image: str, attempt: int, dns: Dns) -> ContainerSpec:
+def sandbox_spec(
+    pod: Pod, identity: Identity, image: str, attempt: int, dns: Dns, network: str = "bridge"
+) -> ContainerSpec:
     """The sandbox: it holds network, IPC, host names and published ports, and has hardly any rights or memory."""
     spec = pod["spec"]
     host_network = bool(spec.get("hostNetwork"))
@@ -32,7 +34,7 @@ def sandbox_spec(pod: Pod, identity: Identity, image: str, attempt: int, dns: Dn
         name=names.container_name(pod, names.SANDBOX_NAME, attempt),
         image=image,
         labels=_labels(pod, identity, names.SANDBOX_NAME, attempt),
-        network="host" if host_network else "bridge",
+        network="host" if host_network else network,
         ipc="host" if spec.get("hostIPC") else "shareable",
         pid="host" if spec.get("hostPID") else "",
         hostname=""
@@ -44,7 +46,7 @@ def sandbox_spec(pod: Pod, identity: Identity, image: str, attempt: int, dns: Dn
             f"{name}:{alias['ip']}" for alias in spec.get("hostAliases") or () for name in alias.get("hostnames") or ()
         ],
         dns=Dns() if host_network else dns,
-        ports=[] if host_network else host_ports(pod),
+        ports=[] if host_network or network != "bridge" else host_ports(pod),
         sysctls={one["name"]: one["value"] for one in security.get("sysctls") or ()},
         security=Security(drop=("ALL",), read_only_root=True, options=("no-new-privileges",)),
     )

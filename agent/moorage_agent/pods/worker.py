@@ -56,7 +56,7 @@ class PodWorker:
     def __init__(self, node: Node, pod: Mapping[str, Any]) -> None:
         self.node = node
         self.pod = pod
-        self.history = History()
+        self.history = History(node.network.address)
         self.seen_at = node.clock()
         self.volumes_ready = False
         self.cleaned = False
