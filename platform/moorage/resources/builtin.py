@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moorage.resources import apps, coordination, events, gitops, moorage
+from moorage.resources import apps, coordination, events, gitops, moorage, tenancy
 from moorage.resources.core import configmaps, namespaces, nodes, secrets, serviceaccounts, services
 from moorage.resources.core import events as core_events
 from moorage.resources.core.pods import declaration as pods
@@ -25,6 +25,7 @@ BUILTIN = (
     gitops.REPOSITORY,
     moorage.BATCH,
     moorage.TRANSACTION,
+    tenancy.TENANT,
 )
 
 
