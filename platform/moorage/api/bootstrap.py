@@ -9,18 +9,17 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from moorage.api.contracts import Identity
 from moorage.api.errors import ApiError
 from moorage.api.service import Service
-from moorage.api.writing.contracts import Planned, View, Writer
+from moorage.api.writing.contracts import Planned, View
 from moorage.api.writing.namespaces import namespace_kind
+from moorage.api.writing.together import PLATFORM, SERVER
 from moorage.resources.kind import Document, Kind
 from moorage.store.contracts import Origin, OutcomeUnknown, Unavailable
 
 log = logging.getLogger(__name__)
 
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
-SERVER = Identity("system:apiserver", frozenset(("system:masters",)))
 RETRY_SECONDS = 0.5
 
 
@@ -54,10 +53,10 @@ class Startup:
 
     async def _ensure(self, kind: Kind, namespace: str, document: Callable[[], Document]) -> None:
         async def plan(view: View) -> Planned:
-            return await self._service.planner.create(view, WRITER, kind, namespace, document)
+            return await self._service.planner.create(view, PLATFORM, kind, namespace, document)
 
         try:
-            await self._service.executor.run(plan, WRITER, Origin(SERVER.name, field_manager=WRITER.manager))
+            await self._service.executor.run(plan, PLATFORM, Origin(SERVER.name, field_manager=PLATFORM.manager))
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
@@ -85,10 +84,3 @@ def _service() -> Document:
         },
         "spec": {"type": "ClusterIP", "ports": [{"name": "https", "port": 443, "protocol": "TCP"}]},
     }
-
-
-async def _permit(_verb: str, _kind: Kind, _namespace: str, _name: str, _document: Document | None) -> None:
-    """The server's own writes are permitted."""
-
-
-WRITER = Writer(SERVER, _permit, "moorage-server")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
-from moorage.api.contracts import Admission, Auditor, Authenticator, Authorizer, Charger
+from moorage.api.contracts import Admission, Auditor, Authenticator, Authorizer, Charger, Companions
 from moorage.resources.registry import Registry
 from moorage.store.contracts import Store
 
@@ -59,6 +59,7 @@ class ApiConfig:
     auditor: Auditor
     tunnels: NodeTunnels
     admissions: Sequence[Admission] = ()
+    companions: Sequence[Companions] = ()
     mounts: Sequence[Mount] = ()
     server: str = "moorage"
     """This server's identity among others."""

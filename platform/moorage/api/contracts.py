@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from moorage.resources.kind import Document, FieldError, Kind
-from moorage.store.contracts import Precondition, RefUpdate
+from moorage.store.contracts import Entry, Precondition, RefUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,24 @@ class Identity:
     extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
+class View(Protocol):
+    """The objects as a write sees them: the caches, or a transaction's own earlier operations on top of them."""
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Entry | None:
+        """An object, or None."""
+        ...
+
+    async def entries(self, kind: Kind, namespace: str | None) -> Sequence[Entry]:
+        """The objects of one namespace, or of all where None."""
+        ...
+
+
 class Authenticator(Protocol):
     """Turns credentials into an identity."""
 
-    async def authenticate(self, authorization: str) -> Identity | None:
+    async def authenticate(self, authorization: str, certificate: bytes | None = None) -> Identity | None:
         """Identity behind an ``Authorization`` header value (``Bearer ...``; ``Basic ...`` with the token as
-        password for Git); None: refuse with 401.
+        password for Git), or behind a client certificate (DER) that the TLS layer has verified; None: refuse with 401.
         """
         ...
 
@@ -38,7 +50,8 @@ class Attributes:
     create, update, patch, delete, deletecollection).
 
     ``path`` is set for non-resource requests only. ``field_selector`` holds the exact-match requirements of a list or watch.
-    ``document`` is the object of a write where it is known (a namespace being created, say).
+    ``document`` is the object of a write where it is known (a namespace being created, say). ``view`` is what a write
+    sees: where it is given, it knows of objects that the caches do not have yet (a transaction's own).
     """
 
     identity: Identity
@@ -51,6 +64,7 @@ class Attributes:
     path: str = ""
     field_selector: Mapping[str, str] = field(default_factory=dict)
     document: Document | None = None
+    view: View | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +85,10 @@ class Authorizer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AdmissionRequest:
-    """A write on its way in. ``document`` is None for deletes."""
+    """A write on its way in. ``document`` is None for deletes; ``view`` is what the write sees beside it.
+
+    ``warnings`` may be appended to: each is shown to the user (kubectl prints them).
+    """
 
     identity: Identity
     operation: str
@@ -82,6 +99,8 @@ class AdmissionRequest:
     document: Document | None
     old: Document | None
     dry_run: bool
+    view: View
+    warnings: list[str] = field(default_factory=list)
 
 
 class Admission(Protocol):
@@ -96,8 +115,34 @@ class Admission(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A write that belongs to another one and is committed with it, all or none: an address that is taken with its
+    Service, the Secret that a SealedSecret holds. ``verb``: create (fails the whole where the object exists, then all
+    is planned again), replace (create or update to ``document``; labels, data and all), delete (where it is there).
+    It is written by the platform: whoever may do the first write needs no right for it.
+    """
+
+    verb: str
+    kind: Kind
+    namespace: str
+    name: str
+    document: Document | None = None
+
+
+class Companions(Protocol):
+    """Says what is written together with an object."""
+
+    async def companions(self, request: AdmissionRequest, gone: bool) -> Sequence[Companion]:
+        """Asked for every write, after it was found valid; ``request.document`` is the object as it will be stored (None for
+        a delete). ``gone``: the object will not be there any more (a delete that waits for finalizers is an update).
+        Raises ApiError to refuse the write.
+        """
+        ...
+
+
 class Charger(Protocol):
-    """Computes the quota charge of an object, before the write."""
+    """Computes what quotas know of an object, before the write."""
 
     def charge(self, kind: Kind, document: Document) -> Mapping[str, int]:
         """Resource name -> integer amount (pods, cpu in millicores, memory in bytes, count/KIND...)."""

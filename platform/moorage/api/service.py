@@ -8,13 +8,12 @@ from typing import Any
 
 from moorage.api.apply import name_from_user_agent
 from moorage.api.config import ApiConfig
-from moorage.api.contracts import Attributes, Decision, Identity
+from moorage.api.contracts import Attributes, Decision, Identity, View
 from moorage.api.deadlines import Deadlines
 from moorage.api.errors import forbidden
 from moorage.api.metrics import Metrics
 from moorage.api.request import Request
 from moorage.api.writing.contracts import Writer
-from moorage.api.writing.deletion import Deleter
 from moorage.api.writing.executor import Executor
 from moorage.api.writing.planner import Planner
 from moorage.resources.kind import Document, Kind
@@ -28,8 +27,8 @@ class Service:
         self.config = config
         self.registry = config.registry
         self.store = config.store
-        self.planner = Planner(config.registry, config.admissions, config.charger)
-        self.deleter = Deleter(self.planner)
+        self.planner = Planner(config.registry, config.admissions, config.charger, config.companions)
+        self.deleter = self.planner.deleter
         self.executor = Executor(config.store)
         self.metrics = Metrics()
         self.deadlines = Deadlines(config.request_seconds)
@@ -55,10 +54,11 @@ class Service:
         name: str = "",
         fields: Mapping[str, str] | None = None,
         document: Document | None = None,
+        view: View | None = None,
     ) -> None:
         """Raises ApiError 403 unless ``identity`` may do this."""
         attributes = Attributes(
-            identity, verb, group, resource, subresource, namespace, name, "", fields or {}, document
+            identity, verb, group, resource, subresource, namespace, name, "", fields or {}, document, view
         )
         decision = await self.config.authorizer.authorise(attributes)
         if not decision.allowed:
@@ -67,9 +67,18 @@ class Service:
     def writer(self, request: Request, manager: str, dry_run: bool, strictness: Any = "Warn") -> Writer:
         """Who writes for ``request``. Where no manager is named it is the client program's name, as in Kubernetes."""
 
-        async def permit(verb: str, kind: Kind, namespace: str, name: str, document: Document | None) -> None:
+        async def permit(
+            verb: str, kind: Kind, namespace: str, name: str, document: Document | None, view: View
+        ) -> None:
             await self.authorise(
-                request.identity, verb, kind.group, kind.plural, namespace=namespace, name=name, document=document
+                request.identity,
+                verb,
+                kind.group,
+                kind.plural,
+                namespace=namespace,
+                name=name,
+                document=document,
+                view=view,
             )
 
         return Writer(

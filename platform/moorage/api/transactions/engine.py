@@ -43,7 +43,6 @@ class _Run:
     request: TransactionRequest
     origin: Origin
     writers: Sequence[Writer]
-    refused: Sequence[ApiError | None]
 
 
 class Engine:
@@ -59,7 +58,7 @@ class Engine:
         try:
             if len(request.operations) > MAX_OPERATIONS:
                 raise _too_many(len(request.operations))
-            run = await self._prepare(identity, request)
+            run = self._prepare(identity, request)
             return await (self._atomic(run) if request.atomic else self._each(run))
         except ApiError as error:
             return _failed(error)
@@ -68,21 +67,16 @@ class Engine:
         except OutcomeUnknown as error:
             return _failed(ApiError(504, f"it is not known whether the transaction took place: {error}"))
 
-    async def _prepare(self, identity: Identity, request: TransactionRequest) -> _Run:
-        refused: list[ApiError | None] = []
-        for operation in request.operations:
-            decision = await operations.permitted(self._service.config.authorizer, identity, operation)
-            kind = operation.kind
-            refused.append(
-                None if decision.allowed else forbidden(kind.group, kind.plural, operation.name, decision.reason)
-            )
+    def _prepare(self, identity: Identity, request: TransactionRequest) -> _Run:
         manager = request.field_manager or DEFAULT_MANAGER
         origin = Origin(identity.name, request.request_id or new_request_id(), manager, request.source_commit)
         writers = [self._writer(identity, request, operation) for operation in request.operations]
-        return _Run(identity, request, origin, writers, refused)
+        return _Run(identity, request, origin, writers)
 
     def _writer(self, identity: Identity, request: TransactionRequest, operation: Operation) -> Writer:
-        async def permit(verb: str, kind: Kind, namespace: str, name: str, document: Document | None) -> None:
+        async def permit(
+            verb: str, kind: Kind, namespace: str, name: str, document: Document | None, view: View
+        ) -> None:
             await self._service.authorise(
                 identity,
                 verb,
@@ -91,6 +85,7 @@ class Engine:
                 namespace=namespace,
                 name=name,
                 document=operation.document if document is None else document,
+                view=view,
             )
 
         manager = operation.field_manager or request.field_manager or DEFAULT_MANAGER
@@ -139,11 +134,8 @@ class Engine:
         for index, operation in enumerate(run.request.operations):
             if index % TURN == TURN - 1:
                 await asyncio.sleep(0)
-            refused = run.refused[index]
-            if refused is not None:
-                outcomes.append(refused)
-                continue
             try:
+                await self._authorise(run, view, operation)
                 planned = await operations.plan(self._service, view, run.writers[index], operation)
                 if overlay is not None:
                     overlay.stage(planned, index)
@@ -151,6 +143,12 @@ class Engine:
             except ApiError as error:
                 outcomes.append(error)
         return outcomes
+
+    async def _authorise(self, run: _Run, view: View, operation: Operation) -> None:
+        """Raises ApiError 403. The view counts: a namespace of the same transaction may be what gives the right."""
+        decision = await operations.permitted(self._service.config.authorizer, run.identity, operation, view)
+        if not decision.allowed:
+            raise forbidden(operation.kind.group, operation.kind.plural, operation.name, decision.reason)
 
     async def _each(self, run: _Run) -> TransactionResult:
         """Plan each on the caches, commit all at once, and do what met another writer again by itself."""
@@ -169,8 +167,11 @@ class Engine:
         planned = [
             (index, outcome.write)
             for index, outcome in enumerate(outcomes)
-            if not isinstance(outcome, ApiError) and outcome.write is not None
+            if not isinstance(outcome, ApiError) and outcome.write is not None and not outcome.companions
         ]
+        for index, outcome in enumerate(outcomes):
+            if not isinstance(outcome, ApiError) and outcome.companions:
+                await self._alone(run, index, outcomes, revisions)
         if not planned:
             return
         verdicts = await self._store.commit([write for _, write in planned], run.origin)
@@ -178,11 +179,15 @@ class Engine:
             if verdict.outcome is Outcome.WRITTEN:
                 revisions[index] = verdict.revision
                 continue
-            try:
-                done = await self._again(run, index)
-                outcomes[index], revisions[index] = done.planned, done.revision
-            except ApiError as error:
-                outcomes[index] = error
+            await self._alone(run, index, outcomes, revisions)
+
+    async def _alone(self, run: _Run, index: int, outcomes: Outcomes, revisions: list[int]) -> None:
+        """Do one operation as a request of its own."""
+        try:
+            done = await self._again(run, index)
+            outcomes[index], revisions[index] = done.planned, done.revision
+        except ApiError as error:
+            outcomes[index] = error
 
     async def _again(self, run: _Run, index: int) -> Done:
         async def plan(view: View) -> Planned:

@@ -20,8 +20,8 @@ from moorage.resources.kind import Document, Kind
 _VERBS = {"apply": "patch"}
 
 
-async def permitted(authorizer: Authorizer, identity: Identity, operation: Operation) -> Decision:
-    """Whether ``identity`` may do this operation, asked as for a request of its own."""
+async def permitted(authorizer: Authorizer, identity: Identity, operation: Operation, view: View) -> Decision:
+    """Whether ``identity`` may do this operation, asked as for a request of its own; ``view`` is what it would see."""
     kind = operation.kind
     attributes = Attributes(
         identity,
@@ -32,6 +32,7 @@ async def permitted(authorizer: Authorizer, identity: Identity, operation: Opera
         operation.namespace,
         operation.name,
         document=operation.document,
+        view=view,
     )
     return await authorizer.authorise(attributes)
 

@@ -56,8 +56,28 @@ class Overlay:
             self._namespaces[key] = entry.revision
         return entry
 
+    async def entries(self, kind: Kind, namespace: str | None) -> Sequence[Entry]:
+        """The objects of one namespace, or of all where None: as staged, else as cached."""
+        found = await self.base.entries(kind, namespace)
+        storage = kind.storage
+        staged = {
+            key: entry
+            for key, entry in self._staged.items()
+            if key.resource_key == storage and namespace in (None, key.namespace)
+        }
+        if not staged:
+            return found
+        kept = [entry for entry in found if entry.key not in staged]
+        added = [entry for entry in staged.values() if entry is not None]
+        return sorted([*kept, *added], key=lambda entry: (entry.key.namespace, entry.key.name))
+
     def stage(self, planned: Planned, index: int) -> None:
         """Take an operation's outcome. Raises ApiError 409 for a create of what the transaction deletes."""
+        self._stage(planned, index)
+        for companion in planned.companions:
+            self._stage(companion, index)
+
+    def _stage(self, planned: Planned, index: int) -> None:
         if planned.write is None:
             return
         key, before = planned.key, self._writes.get(planned.key)

@@ -16,6 +16,7 @@ from moorage.api.options import DeleteOptions, ListOptions, delete_options
 from moorage.api.request import Request
 from moorage.api.service import Service
 from moorage.api.writing.contracts import Planned, View, Writer
+from moorage.api.writing.views import CacheView
 from moorage.resources.kind import Kind
 from moorage.store.contracts import Entry, Outcome
 
@@ -68,22 +69,27 @@ async def _delete_all(
     service: Service, request: Request, writer: Writer, entries: Sequence[Entry], options: DeleteOptions
 ) -> None:
     """One commit for all; those that changed meanwhile are deleted one by one, those that are gone are passed over."""
-    kind = request.kind
-    plain = not service.planner.chain
-    if plain and not options.dry_run and not (options.uid or options.revision):
-        plans = [
-            service.deleter.plan(kind, entry, conversion.served_document(kind, entry), options) for entry in entries
-        ]
-        pairs = [(planned, planned.write) for planned in plans if planned.write is not None]
-        verdicts = await service.store.commit([write for _, write in pairs], service.origin(request, ""))
-        names = [
-            planned.key
-            for (planned, _), verdict in zip(pairs, verdicts, strict=True)
+    view, writes, alone = CacheView(service.store), [], []
+    for entry in entries:
+        key = entry.key
+        try:
+            planned = await service.deleter.delete(view, writer, request.kind, key.namespace, key.name, options)
+        except ApiError:
+            # What lags behind, or is refused, is looked at again by itself: its error is the answer.
+            alone.append(key)
+            continue
+        if planned.companions:
+            alone.append(key)
+        elif planned.write is not None:
+            writes.append(planned.write)
+    if writes and not options.dry_run:
+        verdicts = await service.store.commit(writes, service.origin(request, ""))
+        alone += [
+            write.key
+            for write, verdict in zip(writes, verdicts, strict=True)
             if verdict.outcome not in (Outcome.WRITTEN, Outcome.NOT_FOUND)
         ]
-    else:
-        names = [entry.key for entry in entries]
-    for key in names:
+    for key in alone:
         await _delete_one(service, request, writer, key.namespace, key.name, options)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from moorage.api.contracts import Admission, AdmissionRequest
-from moorage.resources.kind import FieldError
+from moorage.api.errors import ApiError, forbidden
+from moorage.resources.kind import FieldError, Kind
 
 
 class Chain:
@@ -30,3 +31,13 @@ class Chain:
         for admission in self._admissions:
             errors.extend(await admission.validate(request))
         return errors
+
+
+def refused(kind: Kind, name: str, refusals: Sequence[FieldError]) -> ApiError:
+    """403: a policy forbids the write."""
+    text = "; ".join(error.message if not error.path else str(error) for error in refusals)
+    error = forbidden(kind.group, kind.plural, name, text)
+    error.details["causes"] = [
+        {"reason": each.reason, "message": each.message, "field": each.path} for each in refusals
+    ]
+    return error

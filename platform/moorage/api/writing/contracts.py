@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
-from moorage.api.contracts import Identity
+from moorage.api.contracts import Identity, View
 from moorage.api.options import Strictness
 from moorage.resources.kind import Document, Kind
 from moorage.store.contracts import Encoded, Entry, Key, Write
 
+__all__ = ["Action", "Planned", "View", "Writer", "key_of"]
+
 Action = Literal["created", "configured", "unchanged", "deleted"]
-
-
-class View(Protocol):
-    """The objects as a plan sees them: the caches, or a transaction's own writes on top of them."""
-
-    async def get(self, kind: Kind, namespace: str, name: str) -> Entry | None:
-        """An object, or None."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who writes, and how. ``permit`` raises ApiError 403 unless this identity may also do (verb, kind, namespace, name)."""
+    """Who writes, and how.
+
+    ``permit`` raises ApiError 403 unless this identity may also do (verb, kind, namespace, name, document, view).
+    """
 
     identity: Identity
-    permit: Callable[[str, Kind, str, str, Document | None], Awaitable[None]]
+    permit: Callable[[str, Kind, str, str, Document | None, View], Awaitable[None]]
     manager: str
     """Field manager."""
     dry_run: bool = False
@@ -51,6 +48,8 @@ class Planned:
     current: Entry | None
     gone: bool = False
     """The object is not there any more after this."""
+    companions: tuple[Planned, ...] = ()
+    """What is written with it, all or none."""
 
     def data(self, revision: int) -> bytes:
         """The object's bytes as of ``revision`` (0: nothing was written, so the stored object's, if any)."""

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import calendar
 import time
+from typing import TYPE_CHECKING
 
 from moorage.api import conversion
 from moorage.api.contracts import AdmissionRequest
 from moorage.api.errors import conflict, not_found
 from moorage.api.options import DeleteOptions
 from moorage.api.writing import namespaces
+from moorage.api.writing.admission import refused
 from moorage.api.writing.contracts import Planned, View, Writer
-from moorage.api.writing.planner import Planner, refused
 from moorage.resources.kind import Document, Kind
 from moorage.resources.metadata import FOREGROUND, ORPHAN
 from moorage.store.contracts import Entry
+
+if TYPE_CHECKING:
+    from moorage.api.writing.planner import Planner
 
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -39,8 +43,21 @@ class Deleter:
             raise not_found(kind.group, kind.plural, name)
         check_preconditions(kind, name, current, options)
         old = conversion.served_document(kind, current)
-        await self._admit(writer, kind, namespace, name, old)
-        return self.plan(kind, current, old, options)
+        request = AdmissionRequest(
+            writer.identity,
+            "DELETE",
+            kind,
+            "",
+            current.key.namespace,
+            name,
+            None,
+            old,
+            writer.dry_run,
+            view,
+            writer.warnings,
+        )
+        await self._admit(request)
+        return await self._planner.joined(self.plan(kind, current, old, options), request, None)
 
     def plan(self, kind: Kind, current: Entry, old: Document, options: DeleteOptions) -> Planned:
         """Decide for an object that is there; ``old`` is its document, which this may change."""
@@ -49,15 +66,12 @@ class Deleter:
             return Planned(kind, "unchanged", current.key, current.uid, None, None, current)
         return self._planner.replaced(kind, new, current, ends=not wait, action="deleted")
 
-    async def _admit(self, writer: Writer, kind: Kind, namespace: str, name: str, old: Document) -> None:
+    async def _admit(self, request: AdmissionRequest) -> None:
         chain = self._planner.chain
-        if not chain:
-            return
-        request = AdmissionRequest(writer.identity, "DELETE", kind, "", namespace, name, None, old, writer.dry_run)
         await chain.mutate(request)
         refusals = await chain.validate(request)
         if refusals:
-            raise refused(kind, name, refusals)
+            raise refused(request.kind, request.name, refusals)
 
 
 def check_preconditions(kind: Kind, name: str, current: Entry, options: DeleteOptions) -> None:

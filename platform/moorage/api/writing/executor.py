@@ -42,7 +42,7 @@ class Executor:
         its commit does not match. Each is planned again on fresh caches; what then still fails is the answer.
         """
         view = CacheView(self._store)
-        planned: Planned | None = None
+        refused: Planned | None = None
         verdict: Verdict | None = None
         for _ in range(ATTEMPTS):
             try:
@@ -59,14 +59,27 @@ class Executor:
                 continue
             if writer.dry_run:
                 return Done(planned, 0)
-            verdict = (await self._store.commit([planned.write], origin))[0]
+            refused, verdict = await self._commit(planned, origin)
             if verdict.outcome is Outcome.WRITTEN:
                 return Done(planned, verdict.revision)
             if verdict.outcome is Outcome.QUOTA:
                 break
             await view.refresh()
-        assert planned is not None
-        raise refusal(planned, verdict)
+        assert refused is not None
+        raise refusal(refused, verdict)
+
+    async def _commit(self, planned: Planned, origin: Origin) -> tuple[Planned, Verdict]:
+        """The plan and its verdict; where a companion stands against it, that one and its verdict."""
+        if not planned.companions:
+            assert planned.write is not None
+            return planned, (await self._store.commit([planned.write], origin))[0]
+        members = [planned, *planned.companions]
+        writes = [member.write for member in members if member.write is not None]
+        verdicts = await self._store.commit(writes, origin, atomic=True)
+        for member, verdict in zip(members, verdicts, strict=True):
+            if verdict.outcome not in (Outcome.WRITTEN, Outcome.ABORTED):
+                return member, verdict
+        return planned, verdicts[0]
 
 
 def refusal(planned: Planned, verdict: Verdict | None) -> ApiError:

@@ -8,11 +8,13 @@ from typing import Any
 
 from moorage.api import apply as managers
 from moorage.api import conversion
-from moorage.api.contracts import Admission, AdmissionRequest, Charger
-from moorage.api.errors import ApiError, already_exists, conflict, forbidden, invalid, not_found
+from moorage.api.contracts import Admission, AdmissionRequest, Charger, Companions
+from moorage.api.errors import already_exists, conflict, invalid, not_found
 from moorage.api.writing import namespaces, strategy
-from moorage.api.writing.admission import Chain
+from moorage.api.writing.admission import Chain, refused
 from moorage.api.writing.contracts import Action, Planned, View, Writer, key_of
+from moorage.api.writing.deletion import Deleter
+from moorage.api.writing.together import Together
 from moorage.resources.kind import Document, FieldError, Kind
 from moorage.resources.registry import Registry
 from moorage.store.contracts import Entry, Op, Write
@@ -24,10 +26,18 @@ Change = Callable[[Document], Document]
 
 
 class Planner:
-    """Plans creates and updates. Deletions are ``moorage.api.writing.deletion``'s."""
+    """Plans creates and updates; ``deleter`` plans deletions."""
 
-    def __init__(self, registry: Registry, admissions: Sequence[Admission], charger: Charger) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        admissions: Sequence[Admission],
+        charger: Charger,
+        companions: Sequence[Companions] = (),
+    ) -> None:
         self.registry = registry
+        self.deleter = Deleter(self)
+        self._together = Together(self, self.deleter, companions) if companions else None
         self.chain = Chain(admissions)
         self.charger = charger
         self._namespaces = namespaces.namespace_kind(registry)
@@ -43,14 +53,14 @@ class Planner:
             await namespaces.require_active(view, self._namespaces, kind, namespace, given)
         if given and await view.get(kind, namespace, given) is not None:
             raise already_exists(kind.group, kind.plural, given)
-        return await self._create(writer, kind, namespace, document, applies)
+        return await self._create(view, writer, kind, namespace, document, applies)
 
     async def create_or_update(
         self, view: View, writer: Writer, kind: Kind, namespace: str, name: str, source: Source
     ) -> Planned:
         """PUT: replaces the object, or makes it where the kind allows that."""
         if kind.allow_create_on_update and await view.get(kind, namespace, name) is None:
-            await writer.permit("create", kind, namespace, name, None)
+            await writer.permit("create", kind, namespace, name, None, view)
 
             def named() -> Document:
                 document = source()
@@ -80,7 +90,7 @@ class Planner:
         strategy.place(kind, new, namespace)
         strategy.metadata_of(new).setdefault("name", name)
         strategy.check_resource_version(kind, new, name, current.revision)
-        return await self._update(writer, kind, name, new, current, subresource, applies)
+        return await self._update(view, writer, kind, name, new, current, subresource, applies)
 
     async def apply(
         self,
@@ -107,7 +117,7 @@ class Planner:
             return await self.update(view, writer, kind, namespace, name, change, subresource, applies=True)
         if subresource:
             raise not_found(kind.group, kind.plural, name)
-        await writer.permit("create", kind, namespace, name, None)
+        await writer.permit("create", kind, namespace, name, None, view)
 
         def fresh() -> Document:
             config = source()
@@ -127,7 +137,9 @@ class Planner:
             kind, live, config, writer.manager, force=force, now=strategy.now(), subresource=subresource
         )
 
-    async def _create(self, writer: Writer, kind: Kind, namespace: str, document: Document, applies: bool) -> Planned:
+    async def _create(
+        self, view: View, writer: Writer, kind: Kind, namespace: str, document: Document, applies: bool
+    ) -> Planned:
         kind.default(document)
         strategy.drop_status(kind, document)
         if not applies:
@@ -135,12 +147,8 @@ class Planner:
             # defaults, not what the system adds. Else an apply that takes over would have to take that away.
             managers.record(kind, document, None, writer.manager, "", strategy.now())
         given = document["metadata"].get("name", "")
-        request = None
-        if self.chain:
-            request = AdmissionRequest(
-                writer.identity, "CREATE", kind, "", namespace, given, document, None, writer.dry_run
-            )
-            await self.chain.mutate(request)
+        request = _request("CREATE", view, writer, kind, "", namespace, given, document, None)
+        await self.chain.mutate(request)
         uid = strategy.before_create(kind, document)
         if namespaces.is_namespace(kind):
             namespaces.prepare(document)
@@ -157,19 +165,23 @@ class Planner:
             charge=self.charger.charge(kind, document),
             expires_in=kind.ttl,
         )
-        return Planned(kind, "created", write.key, uid, write, encoded, None)
+        return await self.joined(Planned(kind, "created", write.key, uid, write, encoded, None), request, document)
 
     async def _update(
-        self, writer: Writer, kind: Kind, name: str, new: Document, current: Entry, subresource: str, applies: bool
+        self,
+        view: View,
+        writer: Writer,
+        kind: Kind,
+        name: str,
+        new: Document,
+        current: Entry,
+        subresource: str,
+        applies: bool,
     ) -> Planned:
         old = conversion.served_document(kind, current)
         kind.default(new)
-        request = None
-        if self.chain:
-            request = AdmissionRequest(
-                writer.identity, "UPDATE", kind, subresource, current.key.namespace, name, new, old, writer.dry_run
-            )
-            await self.chain.mutate(request)
+        request = _request("UPDATE", view, writer, kind, subresource, current.key.namespace, name, new, old)
+        await self.chain.mutate(request)
         new = self._prepared(kind, new, old, name, subresource)
         if applies:
             managers.keep_times(new, old)
@@ -183,7 +195,13 @@ class Planner:
         else:
             errors = [*kind.validate(new), *kind.validate_update(new, old)] if subresource != "binding" else []
         await self._check(kind, name, errors, request, new)
-        return self.replaced(kind, new, current, ends=_ends(kind, new))
+        return await self.joined(self.replaced(kind, new, current, ends=_ends(kind, new)), request, new)
+
+    async def joined(self, planned: Planned, request: AdmissionRequest, document: Document | None) -> Planned:
+        """``planned`` with what is written together with it. Raises ApiError where that cannot be."""
+        if self._together is None:
+            return planned
+        return await self._together.joined(planned, replace(request, document=document))
 
     def _prepared(self, kind: Kind, new: Document, old: Document, name: str, subresource: str) -> Document:
         if subresource == "status":
@@ -223,24 +241,40 @@ class Planner:
         kind: Kind,
         name: str,
         errors: Sequence[FieldError],
-        request: AdmissionRequest | None,
+        request: AdmissionRequest,
         document: Document,
     ) -> None:
         if errors:
             raise invalid(kind.group, kind.kind, name, errors)
-        refusals = () if request is None else await self.chain.validate(replace(request, document=document))
+        refusals = await self.chain.validate(replace(request, document=document)) if self.chain else ()
         if refusals:
             raise refused(kind, name, refusals)
 
 
-def refused(kind: Kind, name: str, refusals: Sequence[FieldError]) -> ApiError:
-    """403: a policy forbids the write."""
-    text = "; ".join(error.message if not error.path else str(error) for error in refusals)
-    error = forbidden(kind.group, kind.plural, name, text)
-    error.details["causes"] = [
-        {"reason": each.reason, "message": each.message, "field": each.path} for each in refusals
-    ]
-    return error
+def _request(
+    operation: str,
+    view: View,
+    writer: Writer,
+    kind: Kind,
+    subresource: str,
+    namespace: str,
+    name: str,
+    document: Document,
+    old: Document | None,
+) -> AdmissionRequest:
+    return AdmissionRequest(
+        writer.identity,
+        operation,
+        kind,
+        subresource,
+        namespace,
+        name,
+        document,
+        old,
+        writer.dry_run,
+        view,
+        writer.warnings,
+    )
 
 
 def _ends(kind: Kind, new: dict[str, Any]) -> bool:

@@ -122,6 +122,7 @@ def before_status_update(kind: Kind, new: Document, old: Document, url_name: str
     else:
         result.pop("status", None)
     result["metadata"] = _status_metadata(kind, new["metadata"], old["metadata"])
+    kind.prepare_status(result, old, now())
     return result
 
 

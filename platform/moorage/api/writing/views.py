@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from moorage.resources.kind import Kind
 from moorage.store.contracts import Entry, Store
 
@@ -22,6 +24,14 @@ class CacheView:
         if cache.revision < self._revision:
             await cache.wait(self._revision)
         return cache.get(namespace if kind.namespaced else "", name)
+
+    async def entries(self, kind: Kind, namespace: str | None) -> Sequence[Entry]:
+        """The objects of one namespace, or of all where None, as ``get`` sees them."""
+        self.consulted = True
+        cache = await self._store.cache(kind.storage)
+        if cache.revision < self._revision:
+            await cache.wait(self._revision)
+        return cache.entries(namespace)
 
     async def refresh(self) -> None:
         """From now on, see everything that is committed by now, through whatever server."""
