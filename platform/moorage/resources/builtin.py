@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from moorage.resources import apps, coordination, events, gitops, moorage, tenancy
-from moorage.resources.core import configmaps, namespaces, nodes, secrets, serviceaccounts, services
+from moorage.resources import apps, coordination, events, gitops, moorage, storage, tenancy
+from moorage.resources.core import (
+    configmaps,
+    namespaces,
+    nodes,
+    persistent_volume_claims,
+    persistent_volumes,
+    secrets,
+    serviceaccounts,
+    services,
+)
 from moorage.resources.core import events as core_events
 from moorage.resources.core.pods import declaration as pods
 from moorage.resources.registry import Registry
@@ -13,6 +22,8 @@ BUILTIN = (
     core_events.EVENT,
     namespaces.NAMESPACE,
     nodes.NODE,
+    persistent_volume_claims.PERSISTENT_VOLUME_CLAIM,
+    persistent_volumes.PERSISTENT_VOLUME,
     pods.POD,
     secrets.SECRET,
     serviceaccounts.SERVICE_ACCOUNT,
@@ -25,6 +36,8 @@ BUILTIN = (
     gitops.REPOSITORY,
     moorage.BATCH,
     moorage.TRANSACTION,
+    storage.STORAGE_CLASS,
+    storage.VOLUME_ATTRIBUTES_CLASS,
     tenancy.TENANT,
 )
 

@@ -109,7 +109,8 @@ class Kind:
 
     ``default`` fills in what the user left out, in place, and is idempotent. ``prepare_create`` and
     ``prepare_update`` are the strategy's own
-    part (initial status, computed fields), in place, after defaulting; the generic part (status reset, generation,
+    part (initial status, computed fields), in place, after defaulting; ``prepare_status`` is that of ``/status`` and is
+    told the time, as Kubernetes writes times; the generic part (status reset, generation,
     managedFields, timestamps) is the
     API's. ``validate`` runs after the published schema held, ``validate_update`` in addition on updates;
     ``validate_status_update`` on ``/status``.
@@ -150,6 +151,7 @@ class Kind:
     default: Callable[[Document], None] = no_change
     prepare_create: Callable[[Document], None] = no_change
     prepare_update: Callable[[Document, Document], None] = lambda _new, _old: None
+    prepare_status: Callable[[Document, Document, str], None] = lambda _new, _old, _now: None
     validate: Callable[[Document], Sequence[FieldError]] = no_errors
     validate_update: Callable[[Document, Document], Sequence[FieldError]] = no_update_errors
     validate_status_update: Callable[[Document, Document], Sequence[FieldError]] = no_update_errors

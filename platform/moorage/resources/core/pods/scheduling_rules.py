@@ -90,14 +90,19 @@ def _check_node_term(errors: Errors, path: str, term: Part, *, check_values: boo
         _check_node_field(errors, f"{path}.matchFields[{index}]", expression)
 
 
+def check_node_selector(errors: Errors, path: str, selector: Part) -> None:
+    """``NodeSelector``: terms of which one must hold."""
+    here = f"{path}.nodeSelectorTerms"
+    terms = selector.get("nodeSelectorTerms") or ()
+    if not terms:
+        errors.append(required(here, "must have at least one node selector term"))
+    for index, term in enumerate(terms):
+        _check_node_term(errors, f"{here}[{index}]", term, check_values=True)
+
+
 def _check_node_affinity(errors: Errors, path: str, affinity: Part) -> None:
     if _REQUIRED in affinity:
-        here = f"{path}.{_REQUIRED}.nodeSelectorTerms"
-        terms = affinity[_REQUIRED].get("nodeSelectorTerms") or ()
-        if not terms:
-            errors.append(required(here, "must have at least one node selector term"))
-        for index, term in enumerate(terms):
-            _check_node_term(errors, f"{here}[{index}]", term, check_values=True)
+        check_node_selector(errors, f"{path}.{_REQUIRED}", affinity[_REQUIRED])
     for index, preferred in enumerate(affinity.get(_PREFERRED, ())):
         here = f"{path}.{_PREFERRED}[{index}]"
         _check_weight(errors, f"{here}.weight", preferred.get("weight", 0))

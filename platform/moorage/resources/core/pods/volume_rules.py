@@ -212,9 +212,18 @@ _SOURCES: Mapping[str, Callable[[Errors, str, Part], None] | None] = {
 }
 
 
+def check_volume_source(errors: Errors, path: str, kind: str, source: Part) -> None:
+    """What a source of volumes needs, whether a pod or a PersistentVolume names it. ``kind`` is the field's name."""
+    check = _SOURCES.get(kind)
+    if check is not None:
+        check(errors, path, source)
+    else:
+        errors.extend(required(f"{path}.{name}") for name in _REQUIRED.get(kind, ()) if not source.get(name))
+
+
 def _check_source(errors: Errors, path: str, volume: Part) -> None:
     found = False
-    for kind, check in _SOURCES.items():
+    for kind in _SOURCES:
         source = volume.get(kind)
         if source is None:
             continue
@@ -222,11 +231,7 @@ def _check_source(errors: Errors, path: str, volume: Part) -> None:
             errors.append(forbidden(f"{path}.{kind}", _ONE_TYPE))
             continue
         found = True
-        if check is not None:
-            check(errors, f"{path}.{kind}", source)
-        else:
-            missing = (name for name in _REQUIRED.get(kind, ()) if not source.get(name))
-            errors.extend(required(f"{path}.{kind}.{name}") for name in missing)
+        check_volume_source(errors, f"{path}.{kind}", kind, source)
     if not found:
         errors.append(required(path, "must specify a volume type"))
 
