@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from moorage.resources import apps, coordination, events, gitops, moorage, storage, tenancy
+from moorage.resources import (
+    apps,
+    authorization,
+    coordination,
+    events,
+    gitops,
+    moorage,
+    rbac,
+    sealed_secrets,
+    storage,
+    tenancy,
+)
 from moorage.resources.core import (
     configmaps,
     namespaces,
@@ -30,12 +41,23 @@ BUILTIN = (
     services.SERVICE,
     apps.DEPLOYMENT,
     apps.REPLICA_SET,
+    authorization.SELF_SUBJECT_REVIEW,
+    authorization.LOCAL_SUBJECT_ACCESS_REVIEW,
+    authorization.SELF_SUBJECT_ACCESS_REVIEW,
+    authorization.SELF_SUBJECT_RULES_REVIEW,
+    authorization.SUBJECT_ACCESS_REVIEW,
     coordination.LEASE,
     events.EVENT,
     gitops.APPLICATION,
     gitops.REPOSITORY,
     moorage.BATCH,
     moorage.TRANSACTION,
+    rbac.CLUSTER_ROLE_BINDING,
+    rbac.CLUSTER_ROLE,
+    rbac.ROLE_BINDING,
+    rbac.ROLE,
+    sealed_secrets.KEY_ROTATION,
+    sealed_secrets.SEALED_SECRET,
     storage.STORAGE_CLASS,
     storage.VOLUME_ATTRIBUTES_CLASS,
     tenancy.TENANT,

@@ -6,7 +6,7 @@ import re
 
 from moorage.resources import names
 from moorage.resources.checks import Errors, check_local_path, check_required_name
-from moorage.resources.field_errors import invalid, required, too_long
+from moorage.resources.field_errors import invalid, not_supported, required, too_long
 from moorage.resources.kind import Document, FieldError
 from moorage.resources.metadata import metadata_errors
 
@@ -14,6 +14,8 @@ _FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)")
 _BRANCH_LENGTH = 200
 _PATH_LENGTH = 1024
 _DESCRIPTION_LENGTH = 1024
+PLAIN_SECRETS = ("refuse", "warn", "allow")
+"""What becomes of a push with a Secret in the clear, the strictest first."""
 BRANCH_MESSAGE = (
     "must be a valid Git branch name: no spaces, control characters, '..', '@{', '//' or any of ~^:?*[\\, "
     "no part that starts with '.' or ends with '.lock' (e.g. 'main' or 'release/1.2')"
@@ -44,6 +46,8 @@ def repository_errors(repository: Document) -> list[FieldError]:
     spec = repository.get("spec") or {}
     check_required_name(errors, "spec.deployBranch", spec.get("deployBranch", ""), branch_name)
     _check_folder(errors, "spec.path", spec.get("path", ""))
+    if (policy := spec.get("plainSecrets")) is not None and policy not in PLAIN_SECRETS:
+        errors.append(not_supported("spec.plainSecrets", policy, PLAIN_SECRETS))
     if len(spec.get("description", "")) > _DESCRIPTION_LENGTH:
         errors.append(too_long("spec.description", _DESCRIPTION_LENGTH))
     return errors

@@ -130,7 +130,7 @@ def test_documents_follow_the_registry() -> None:
     after = document(registry, "/apis", True)
     assert after is not None
     assert etag(after) != etag(before)
-    assert list(groups(registry))[-1] in ("example.com", "moorage.io")
+    assert "example.com" in groups(registry)
     assert document(registry, "/apis/example.com/v1alpha1") is not None
     registry.remove(custom)
     assert document(registry, "/apis/example.com/v1alpha1") is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from moorage.resources.schemas.own_secrets import SECRETS_DEFINITIONS
 from moorage.resources.schemas.own_tenancy import TENANCY_DEFINITIONS
 from moorage.resources.schemas.shapes import (
     META,
@@ -30,6 +31,10 @@ _GITOPS_DEFINITIONS: dict[str, Schema] = {
             "description": text("What the repository is for, in a sentence."),
             "deployBranch": text("The branch whose pushes are deployed. Defaults to main."),
             "path": text("The folder of the tree that holds the manifests; the whole tree where it is empty."),
+            "plainSecrets": text(
+                "What happens to a push that contains a Secret in the clear: refuse, warn or allow. Defaults to what the "
+                "tenant says, and to refuse; where both say something, the stricter holds."
+            ),
         },
     ),
     f"{_GITOPS}.RepositoryStatus": structure(
@@ -220,5 +225,6 @@ OWN_DEFINITIONS: Mapping[str, Schema] = {
     **_GITOPS_DEFINITIONS,
     **_MOORAGE_DEFINITIONS,
     **TENANCY_DEFINITIONS,
+    **SECRETS_DEFINITIONS,
 }
 """By name, with descriptions."""
