@@ -256,6 +256,13 @@ def status_errors(new: Document, old: Document) -> list[FieldError]:
     if ingress and (new.get("spec") or {}).get("type") != "LoadBalancer":
         errors.append(forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'"))
         return errors
+    return errors + load_balancer_errors(ingress)
+
+
+def load_balancer_errors(ingress: Sequence[Part]) -> list[FieldError]:
+    """What is wrong with ``status.loadBalancer.ingress`` (of Services and Ingresses)."""
+    errors: Errors = []
+    path = "status.loadBalancer.ingress"
     for index, each in enumerate(ingress):
         if each.get("ip"):
             check_ip(errors, f"{path}[{index}].ip", each["ip"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from moorage.resources.schemas.own_network import NETWORK_DEFINITIONS
 from moorage.resources.schemas.own_secrets import SECRETS_DEFINITIONS
 from moorage.resources.schemas.own_tenancy import TENANCY_DEFINITIONS
 from moorage.resources.schemas.shapes import (
@@ -225,6 +226,7 @@ OWN_DEFINITIONS: Mapping[str, Schema] = {
     **_GITOPS_DEFINITIONS,
     **_MOORAGE_DEFINITIONS,
     **TENANCY_DEFINITIONS,
+    **NETWORK_DEFINITIONS,
     **SECRETS_DEFINITIONS,
 }
 """By name, with descriptions."""
