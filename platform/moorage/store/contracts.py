@@ -337,9 +337,9 @@ class KeyStore(Protocol):
         """(key id, wrapped key) of a namespace, newest first."""
         ...
 
-    async def add_data_key(self, namespace: str, key_id: str, wrapped: bytes) -> None:
+    async def add_data_key(self, namespace: str, key_id: str, wrapped: bytes, *, generation: int = 1) -> None:
         """Keep a new wrapped key; where another process added one first, both are kept and the earliest of the
-        newest generation is used by all.
+        newest generation is used by all. A rotation gives a higher ``generation``.
         """
         ...
 

@@ -26,7 +26,7 @@ class Keys:
     async def data_keys(self, namespace: str) -> Sequence[tuple[str, bytes]]:
         return list(self.kept.get(namespace, ()))
 
-    async def add_data_key(self, namespace: str, key_id: str, wrapped: bytes) -> None:
+    async def add_data_key(self, namespace: str, key_id: str, wrapped: bytes, *, generation: int = 1) -> None:
         self.kept.setdefault(namespace, []).append((key_id, wrapped))
 
 
