@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
-
-import orjson
+from collections.abc import Sequence
+from dataclasses import replace
 
 from moorage.api.errors import conflict
 from moorage.api.writing.contracts import Planned, key_of
-from moorage.api.writing.views import CacheView
+from moorage.api.writing.views import CacheView, Staged, staged
 from moorage.resources.kind import Kind
 from moorage.store.contracts import Entry, Key, Op, Precondition, Write
-
-
-@dataclass(slots=True)
-class Staged:
-    """An object as an earlier operation leaves it (an ``Entry``). ``revision`` is the stored object's, 0 for a new one."""
-
-    key: Key
-    uid: str
-    revision: int
-    data: bytes
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """metadata.labels."""
-        labels: dict[str, str] = self.document()["metadata"].get("labels") or {}
-        return labels
-
-    def document(self) -> dict[str, Any]:
-        """A freshly decoded copy."""
-        document: dict[str, Any] = orjson.loads(self.data)
-        return document
 
 
 class Overlay:
@@ -60,15 +36,15 @@ class Overlay:
         """The objects of one namespace, or of all where None: as staged, else as cached."""
         found = await self.base.entries(kind, namespace)
         storage = kind.storage
-        staged = {
+        mine = {
             key: entry
             for key, entry in self._staged.items()
             if key.resource_key == storage and namespace in (None, key.namespace)
         }
-        if not staged:
+        if not mine:
             return found
-        kept = [entry for entry in found if entry.key not in staged]
-        added = [entry for entry in staged.values() if entry is not None]
+        kept = [entry for entry in found if entry.key not in mine]
+        added = [entry for entry in mine.values() if entry is not None]
         return sorted([*kept, *added], key=lambda entry: (entry.key.namespace, entry.key.name))
 
     def stage(self, planned: Planned, index: int) -> None:
@@ -87,7 +63,7 @@ class Overlay:
         else:
             self._writes[key] = merged
         self._last[key] = index
-        self._staged[key] = None if planned.gone else _staged(planned)
+        self._staged[key] = None if planned.gone else staged(planned)
 
     @property
     def writes(self) -> Sequence[Write]:
@@ -101,11 +77,6 @@ class Overlay:
             for key, revision in self._namespaces.items()
             if key not in self._writes
         )
-
-
-def _staged(planned: Planned) -> Staged:
-    revision = planned.current.revision if planned.current is not None else 0
-    return Staged(planned.key, planned.uid, revision, planned.data(0))
 
 
 def _merged(before: Write, planned: Planned, index: int) -> Write | None:

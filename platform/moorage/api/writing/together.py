@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from moorage.api.contracts import AdmissionRequest, Companion, Companions, Identity, View
 from moorage.api.options import DeleteOptions
 from moorage.api.writing.contracts import Planned, Writer
+from moorage.api.writing.views import Beside
 from moorage.resources.kind import Document, Kind
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ class Together:
     async def joined(self, planned: Planned, request: AdmissionRequest) -> Planned:
         """``planned`` with its companions. Raises ApiError where a source refuses the write."""
         companions: list[Planned] = []
+        view = Beside(request.view, planned)
         for source in self._sources:
             for companion in await source.companions(request, planned.gone):
-                plan = await self._plan(request.view, companion, request.dry_run)
+                plan = await self._plan(view, companion, request.dry_run)
                 if plan is not None and plan.write is not None:
                     companions += [plan, *plan.companions]
         return replace(planned, companions=tuple(companions)) if companions else planned

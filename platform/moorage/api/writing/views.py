@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import orjson
+
+from moorage.api.writing.contracts import Planned, View, key_of
 from moorage.resources.kind import Kind
-from moorage.store.contracts import Entry, Store
+from moorage.store.contracts import Entry, Key, Store
+
+
+@dataclass(slots=True)
+class Staged:
+    """An object as an earlier write leaves it (an ``Entry``). ``revision`` is the stored object's, 0 for a new one."""
+
+    key: Key
+    uid: str
+    revision: int
+    data: bytes
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """metadata.labels."""
+        labels: dict[str, str] = self.document()["metadata"].get("labels") or {}
+        return labels
+
+    def document(self) -> dict[str, Any]:
+        """A freshly decoded copy."""
+        document: dict[str, Any] = orjson.loads(self.data)
+        return document
+
+
+def staged(planned: Planned) -> Staged:
+    """The object as ``planned`` leaves it."""
+    revision = planned.current.revision if planned.current is not None else 0
+    return Staged(planned.key, planned.uid, revision, planned.data(0))
 
 
 class CacheView:
@@ -37,3 +69,28 @@ class CacheView:
         """From now on, see everything that is committed by now, through whatever server."""
         self._revision = await self._store.latest()
         self.certain = True
+
+
+class Beside:
+    """A view with one write on top: what its companions see (a namespace, for what is created in it)."""
+
+    def __init__(self, view: View, planned: Planned) -> None:
+        self._view = view
+        self._key = planned.key
+        self._entry = None if planned.gone else staged(planned)
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Entry | None:
+        """The object, the written one as it will be."""
+        if key_of(kind, namespace, name) == self._key:
+            return self._entry
+        return await self._view.get(kind, namespace, name)
+
+    async def entries(self, kind: Kind, namespace: str | None) -> Sequence[Entry]:
+        """The objects of one namespace, or of all where None, the written one as it will be."""
+        found = await self._view.entries(kind, namespace)
+        if kind.storage != self._key.resource_key or namespace not in (None, self._key.namespace):
+            return found
+        kept: list[Entry] = [entry for entry in found if entry.key != self._key]
+        if self._entry is not None:
+            kept.append(self._entry)
+        return sorted(kept, key=lambda entry: (entry.key.namespace, entry.key.name))
