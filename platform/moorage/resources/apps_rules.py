@@ -27,7 +27,8 @@ _STRATEGIES = ("Recreate", "RollingUpdate")
 _TOO_MANY = "cannot be greater than status.replicas"
 
 
-def _check_not_negative(errors: Errors, path: str, part: Part, *fields: str) -> None:
+def check_not_negative(errors: Errors, path: str, part: Part, *fields: str) -> None:
+    """Numbers of ``part`` that are given are not below 0."""
     for name in fields:
         if part.get(name, 0) < 0:
             errors.append(invalid(f"{path}.{name}", part[name], NOT_NEGATIVE))
@@ -43,8 +44,11 @@ def _check_selector(errors: Errors, spec: Part) -> None:
         errors.append(invalid("spec.selector", selector, "empty selector is invalid for deployment"))
 
 
-def _check_template(errors: Errors, spec: Part) -> None:
-    path, selector = "spec.template", spec.get("selector")
+def check_pod_template(errors: Errors, spec: Part, selector: Part | None, owner: str) -> None:
+    """``spec.template`` of what keeps pods running: its labels are selected, its pods run for good. ``owner`` is the kind
+    that messages name.
+    """
+    path = "spec.template"
     template: Part = spec.get("template") or {}
     labels = at(template, "metadata.labels", None)
     if (selector is None or selector) and not matches(selector, labels):
@@ -55,8 +59,12 @@ def _check_template(errors: Errors, spec: Part) -> None:
     if policy != "Always":
         errors.append(not_supported(f"{path}.spec.restartPolicy", policy, ("Always",)))
     if "activeDeadlineSeconds" in (template.get("spec") or {}):
-        detail = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        detail = f"activeDeadlineSeconds in {owner} is not Supported"
         errors.append(forbidden(f"{path}.spec.activeDeadlineSeconds", detail))
+
+
+def _check_template(errors: Errors, spec: Part) -> None:
+    check_pod_template(errors, spec, spec.get("selector"), "ReplicaSet")
 
 
 def _check_amount(errors: Errors, path: str, value: int | str) -> None:
@@ -99,11 +107,11 @@ def deployment_errors(deployment: Document) -> list[FieldError]:
     """What is wrong with a Deployment, whether new or changed."""
     errors = metadata_errors(deployment, names.dns_subdomain, namespaced=True)
     spec: Part = deployment.get("spec") or {}
-    _check_not_negative(errors, "spec", spec, "replicas")
+    check_not_negative(errors, "spec", spec, "replicas")
     _check_selector(errors, spec)
     _check_template(errors, spec)
     _check_strategy(errors, spec.get("strategy") or {})
-    _check_not_negative(errors, "spec", spec, "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
+    check_not_negative(errors, "spec", spec, "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
     deadline = spec.get("progressDeadlineSeconds")
     if deadline is not None and deadline <= spec.get("minReadySeconds", 0):
         errors.append(invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
@@ -114,7 +122,7 @@ def replica_set_errors(replica_set: Document) -> list[FieldError]:
     """What is wrong with a ReplicaSet, whether new or changed."""
     errors = metadata_errors(replica_set, names.dns_subdomain, namespaced=True)
     spec: Part = replica_set.get("spec") or {}
-    _check_not_negative(errors, "spec", spec, "replicas", "minReadySeconds")
+    check_not_negative(errors, "spec", spec, "replicas", "minReadySeconds")
     _check_selector(errors, spec)
     _check_template(errors, spec)
     return errors
@@ -128,7 +136,7 @@ def selector_update_errors(new: Document, old: Document) -> list[FieldError]:
 
 def _check_counts(errors: Errors, status: Part, *parts: str) -> None:
     total = status.get("replicas", 0)
-    _check_not_negative(errors, "status", status, "observedGeneration", "replicas", *parts, "unavailableReplicas")
+    check_not_negative(errors, "status", status, "observedGeneration", "replicas", *parts, "unavailableReplicas")
     for name in parts:
         if (count := status.get(name, 0)) > total:
             errors.append(invalid(f"status.{name}", count, _TOO_MANY))

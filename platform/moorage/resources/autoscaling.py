@@ -32,6 +32,14 @@ SCALE = Kind(
 _SHARED_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
+def pod_selector(document: Document) -> label_selector.LabelSelector | None:
+    """Which pods belong to the object. A ReplicationController's selector is a plain map of labels."""
+    selector: label_selector.LabelSelector | None = at(document, "spec.selector", None)
+    if selector is not None and document.get("kind") == "ReplicationController":
+        return {"matchLabels": selector}
+    return selector
+
+
 def scale_of(document: Document) -> Document:
     """The Scale that ``document`` (a Deployment, a ReplicaSet) shows."""
     metadata = document.get("metadata") or {}
@@ -44,7 +52,7 @@ def scale_of(document: Document) -> Document:
     }
     if replicas := at(document, "spec.replicas", 0):
         scale["spec"]["replicas"] = replicas
-    if selector := label_selector.selector_text(at(document, "spec.selector", None)):
+    if selector := label_selector.selector_text(pod_selector(document)):
         scale["status"]["selector"] = selector
     return scale
 

@@ -79,6 +79,11 @@ def _name_errors(path: str, name: str) -> list[FieldError]:
     return errors
 
 
+def check_container_resource(errors: Errors, path: str, name: str) -> None:
+    """The name of a resource that a container may ask for."""
+    errors += _name_errors(path, name)
+
+
 def check_amount(errors: Errors, path: str, name: str, text: str) -> None:
     """An amount of a resource: not negative, and whole where the resource is counted."""
     amount = quantity.parse(text)
