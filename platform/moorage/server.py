@@ -20,9 +20,11 @@ from collections.abc import Iterator
 
 import uvicorn
 import uvloop
+from cryptography.exceptions import InvalidTag
 from fastapi import FastAPI
 
 from moorage import server_database
+from moorage.api.allocation.services import ServiceAllocation
 from moorage.api.app import MoorageApp, build_app
 from moorage.api.config import ApiConfig, Mount
 from moorage.api.contracts import Identity, TransactionRequest, TransactionResult
@@ -41,7 +43,8 @@ from moorage_tenants.node_role import NodeRole
 from moorage_tenants.pod_index import PodIndex
 from moorage_tenants.quota import ObjectCharger
 from moorage_tenants.roles import RoleAuthorizer
-from moorage_tenants.sealing import DocumentSealer
+from moorage_tenants.sealing import BadKek
+from moorage_tenants.secret_service.parts import SecretParts
 from moorage_tenants.team_role import TeamRole
 from moorage_tenants.token_api import PATH as TOKENS
 from moorage_tenants.token_api import TokenEndpoints
@@ -62,14 +65,16 @@ def serve(config: ServerConfig) -> None:
 async def _serve(config: ServerConfig) -> None:
     database = await asyncio.to_thread(server_database.prepare, config.database_url, config.database_password)
     name = f"{socket.gethostname()}:{config.listen.port}"
+    secret_parts = SecretParts(config.kek)
     async with open_store(
         database,
         password=config.database_password or None,
         server_name=name,
-        sealer=lambda keys, cluster: DocumentSealer(config.kek, keys, cluster),
+        sealer=secret_parts.make_sealer,
     ) as store:
+        await _check_keys(secret_parts)
         with contextlib.closing(FileAuditor(config.audit_log)) as auditor:
-            app, index = await _compose(config, store, auditor, name)
+            app, index = await _compose(config, store, auditor, name, secret_parts)
             following = asyncio.create_task(index.run(), name="pod index")
             try:
                 await _listen(config, app)
@@ -79,11 +84,25 @@ async def _serve(config: ServerConfig) -> None:
     log.info("ended")
 
 
+async def _check_keys(secret_parts: SecretParts) -> None:
+    """Raises ConfigError where the key-encryption key is not the one that this database was sealed with."""
+    try:
+        await secret_parts.check()
+    except BadKek as error:
+        raise ConfigError(str(error)) from None
+    except InvalidTag as error:
+        raise ConfigError(
+            f"the key-encryption key does not open this database's keys: {error or 'it is of another cluster'}; "
+            "give the server the key that it had before"
+        ) from None
+
+
 async def _compose(
-    config: ServerConfig, store: PostgresStore, auditor: FileAuditor, name: str
+    config: ServerConfig, store: PostgresStore, auditor: FileAuditor, name: str, secret_parts: SecretParts
 ) -> tuple[MoorageApp, PodIndex]:
     """Every contract with its implementation."""
     registry = builtin_registry()
+    allocation = ServiceAllocation(registry)
     pods, namespaces = await store.cache(PODS), await store.cache(NAMESPACES)
     index = PodIndex(pods)
 
@@ -121,8 +140,11 @@ async def _compose(
             authenticator=authenticator,
             authorizer=authorizer,
             charger=ObjectCharger(),
+            admissions=(allocation,),
+            companions=(allocation, *secret_parts.companions),
+            service_cidrs=config.service_cidrs,
             auditor=auditor,
-            tunnels=Tunnels(store.tunnels, _peers(config, store, name), authenticator, authorizer),
+            tunnels=Tunnels(store.tunnels, await _peers(config, store, name, secret_parts), authenticator, authorizer),
             mounts=[Mount("/git", build_git_app(git)), Mount(TOKENS, tokens)],
             server=name,
             ca_pem=config.ca_pem,
@@ -143,9 +165,9 @@ class _LateTransactor:
         return await self.app.transactor.transact(identity, request)
 
 
-def _peers(config: ServerConfig, store: PostgresStore, name: str) -> Peers:
-    """Servers of one cluster know each other by a key derived from the one that only they hold."""
-    key = hmac.new(config.kek.derive(b"peers"), store.cluster.encode(), hashlib.sha256).digest()
+async def _peers(config: ServerConfig, store: PostgresStore, name: str, secret_parts: SecretParts) -> Peers:
+    """Servers of one cluster know each other by a key derived from the secret that only they can open."""
+    key = hmac.new(await secret_parts.sealer.derived(b"peers"), store.cluster.encode(), hashlib.sha256).digest()
     tls = ssl.create_default_context(cadata=config.ca_pem.decode("ascii"))
     tls.minimum_version = ssl.TLSVersion.TLSv1_2
     return Peers(server=name, address=config.advertise, key=key, tls=tls)

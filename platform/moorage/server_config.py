@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 from moorage.api.contracts import Identity
@@ -13,10 +14,12 @@ from moorage.supervisor import pki
 from moorage.supervisor.addresses import Listen
 from moorage.supervisor.layout import SetupError
 from moorage.supervisor.options import check_database_url, database_password
-from moorage_tenants.sealing import BadKek, Kek
+from moorage_tenants.sealing import BadKek, FileKek, Kek, KekSource
+from moorage_tenants.sealing.kms import KmsKek, SocketKms
 from moorage_tenants.tokens import BadTokens, read_bootstrap
 
 KEK_VARIABLE = "MOORAGE_KEK"
+DEFAULT_SERVICE_CIDR = "10.96.0.0/16"
 
 
 class ConfigError(SetupError):
@@ -35,10 +38,11 @@ class ServerConfig:
     tls_key: Path
     ca_pem: bytes
     ca_sha256: str
-    kek: Kek
+    kek: KekSource
     bootstrap: Mapping[str, Identity]
     git_dir: Path
     audit_log: Path
+    service_cidrs: Sequence[str]
 
     @classmethod
     def checked(
@@ -51,9 +55,11 @@ class ServerConfig:
         tls_key: Path,
         ca_cert: Path,
         kek_file: Path | None,
+        kms_socket: Path | None = None,
         bootstrap_tokens: Path | None,
         git_dir: Path,
         audit_log: Path | None,
+        service_cidr: str = DEFAULT_SERVICE_CIDR,
     ) -> ServerConfig:
         """Read and check everything. Raises SetupError."""
         check_database_url(database_url)
@@ -70,11 +76,24 @@ class ServerConfig:
             tls_key=tls_key,
             ca_pem=ca_pem,
             ca_sha256=_fingerprint(ca_cert, ca_pem),
-            kek=_kek(kek_file),
+            kek=_kek(kek_file, kms_socket),
             bootstrap=_bootstrap(bootstrap_tokens),
             git_dir=git_dir,
             audit_log=audit_log or git_dir.parent / "audit.log",
+            service_cidrs=_ranges(service_cidr),
         )
+
+
+def _ranges(text: str) -> Sequence[str]:
+    """One network, or one of each family, comma-separated."""
+    given = [part.strip() for part in text.split(",")]
+    try:
+        networks = [ip_network(part) for part in given]
+    except ValueError as error:
+        raise ConfigError(f"--service-cidr {text}: {error}; give a network such as {DEFAULT_SERVICE_CIDR}") from None
+    if len({network.version for network in networks}) < len(networks) or min(net.num_addresses for net in networks) < 8:
+        raise ConfigError(f"--service-cidr {text}: give one network of at least 8 addresses for each family")
+    return [str(network) for network in networks]
 
 
 def _check_pair(certificate: Path, key: Path) -> None:
@@ -102,17 +121,23 @@ def _fingerprint(path: Path, pem: bytes) -> str:
         raise ConfigError(f"--ca-cert {path}: is no certificate in PEM") from None
 
 
-def _kek(path: Path | None) -> Kek:
+def _kek(path: Path | None, socket: Path | None) -> KekSource:
     text = os.environ.pop(KEK_VARIABLE, "")
+    if socket is not None:
+        if path is not None or text:
+            raise ConfigError(
+                f"give --kms-socket, or --kek-file or {KEK_VARIABLE}, not both: one of them keeps the key"
+            )
+        return KmsKek(SocketKms(socket))
     try:
         if path is not None:
-            return Kek.load(path)
+            return FileKek(path)
         if text:
             return Kek.parse(text, KEK_VARIABLE)
     except BadKek as error:
         raise ConfigError(str(error)) from None
     raise ConfigError(
-        "no key-encryption key: give --kek-file, or put it into the environment variable "
+        "no key-encryption key: give --kek-file or --kms-socket, or put it into the environment variable "
         f"{KEK_VARIABLE}; without one, secrets could not be encrypted. Make one with: openssl rand -hex 32"
     )
 

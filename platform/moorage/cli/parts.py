@@ -52,6 +52,10 @@ def server(
         Path | None,
         typer.Option(help="Key-encryption keys: 64 hexadecimal digits a line. Or in the variable MOORAGE_KEK."),
     ] = None,
+    kms_socket: Annotated[
+        Path | None,
+        typer.Option(help="A key management service's unix socket, in place of --kek-file (see docs/secrets.md)."),
+    ] = None,
     bootstrap_tokens: Annotated[
         Path | None, typer.Option(help='Tokens to accept from the start: [{"sha256", "user", "groups"}].')
     ] = None,
@@ -60,6 +64,9 @@ def server(
         str, typer.Option(help="HOST:PORT where other servers and clients reach this one; default: --listen.")
     ] = "",
     audit_log: Annotated[Path | None, typer.Option(help="Where to write down who did what.")] = None,
+    service_cidr: Annotated[
+        str, typer.Option(help="Where addresses of Services come from, at the cluster's first start.")
+    ] = "10.96.0.0/16",
     log_level: LogLevel = "INFO",
 ) -> None:
     """Run an API server alone. Any number of them may share one database."""
@@ -76,9 +83,11 @@ def server(
             tls_key=tls_key,
             ca_cert=ca_cert,
             kek_file=kek_file,
+            kms_socket=kms_socket,
             bootstrap_tokens=bootstrap_tokens,
             git_dir=git_dir,
             audit_log=audit_log,
+            service_cidr=service_cidr,
         )
         serve(config)
     except (ConfigError, SetupError) as error:

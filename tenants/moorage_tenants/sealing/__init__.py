@@ -6,6 +6,6 @@ Does not live here: SQL (``moorage.store``), the ``SealedSecret`` kind (``moorag
 """
 
 from moorage_tenants.sealing.documents import DocumentSealer
-from moorage_tenants.sealing.kek import BadKek, Kek, KekSource, new_kek
+from moorage_tenants.sealing.kek import BadKek, FileKek, Kek, KekSource, new_kek
 
-__all__ = ["BadKek", "DocumentSealer", "Kek", "KekSource", "new_kek"]
+__all__ = ["BadKek", "DocumentSealer", "FileKek", "Kek", "KekSource", "new_kek"]

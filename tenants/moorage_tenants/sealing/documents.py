@@ -13,7 +13,9 @@ import time
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from moorage.store.contracts import KeyStore, SealContext
 from moorage_tenants.sealing.frames import KEY, encrypt, joined, split
@@ -96,6 +98,10 @@ class DocumentSealer:
             await self._make(ROOT)
             key_id, wrapped = (await self.keys.data_keys(ROOT))[0]
             return await self.unwrap(ROOT, key_id, wrapped)
+
+    async def derived(self, purpose: bytes) -> bytes:
+        """A key for something else that only this platform's servers can know (HKDF of the root secret, RFC 5869)."""
+        return HKDF(hashes.SHA256(), KEY, salt=None, info=b"moorage " + purpose).derive(await self.root())
 
     def forget(self, namespace: str) -> None:
         """Look at the namespace's keys again before the next document is sealed."""

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from moorage.store.contracts import KeyStore
 from moorage_tenants.sealing.frames import KEY, encrypt, split
@@ -32,7 +30,6 @@ class Kek:
         self._ciphers = {kek_id(key): AESGCM(key) for key in keys}
         self.first = next(iter(self._ciphers))
         """The id of the key that the operator put first."""
-        self._secret = keys[0]
 
     @classmethod
     def parse(cls, text: str, source: str) -> Kek:
@@ -61,10 +58,6 @@ class Kek:
     async def current(self, _store: KeyStore, _cluster: str, *, fresh: bool = False) -> Kek:
         """These keys: a Kek is a ``KekSource`` that never changes."""
         return self
-
-    def derive(self, purpose: bytes) -> bytes:
-        """A key for something else that only holders of the first key can know (HKDF, RFC 5869)."""
-        return HKDF(hashes.SHA256(), KEY, salt=None, info=b"moorage " + purpose).derive(self._secret)
 
     def wrap(self, key: bytes, scope: bytes, with_id: str = "") -> bytes:
         """A data key, encrypted for ``scope`` by the first key or the one named. Raises KeyError for one not here."""

@@ -112,7 +112,7 @@ class SocketKms:
             try:
                 return await self._once(method, body)
             except (OSError, TimeoutError, aiohttp.ClientError) as error:
-                reason = f"the KMS at {self._path} does not answer {method}: {error or type(error).__name__}"
+                reason = f"the KMS at {self._path} does not answer {method}: {str(error) or type(error).__name__}"
             if attempt < ATTEMPTS:
                 log.warning("%s; trying again", reason)
                 await asyncio.sleep(pause)
@@ -126,7 +126,7 @@ class SocketKms:
             aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
             session.post(f"http://kms/{VERSION}/{method}", data=orjson.dumps(body)) as answer,
         ):
-            content = await answer.content.read(LONGEST_ANSWER)
+            content = await _read(answer)
             if answer.status >= 500:
                 raise aiohttp.ClientError(f"{answer.status} {_reason(content)}")
             if answer.status >= 300:
@@ -195,6 +195,15 @@ class KmsKek:
         if len(key) != KEY or kek_id(key) != name:
             raise KmsError(f"the KMS gave another key than the one it encrypted as {name}")
         return key
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    content = b""
+    async for chunk in answer.content.iter_any():
+        content += chunk
+        if len(content) > LONGEST_ANSWER:
+            raise KmsError(f"the KMS answers with more than {LONGEST_ANSWER} bytes")
+    return content
 
 
 def _reason(content: bytes) -> str:
