@@ -20,6 +20,7 @@ import aiohttp
 import pytest
 from starlette.websockets import WebSocket
 
+from moorage.api.allocation.services import ServiceAllocation
 from moorage.api.app import MoorageApp, build_app
 from moorage.api.config import ApiConfig
 from moorage.api.errors import unavailable
@@ -124,14 +125,18 @@ async def serve_api(
         settings=settings,
     )
     async with opened as store:
+        registry = builtin_registry()
+        allocation = ServiceAllocation(registry)
         config = ApiConfig(
-            registry=builtin_registry(),
+            registry=registry,
             store=store,
             authenticator=rules.authenticator,
             authorizer=rules.authorizer,
             charger=FreeCharger(),
             auditor=rules.auditor,
             tunnels=NoTunnels(),
+            admissions=(allocation,),
+            companions=(allocation,),
             ca_pem=certificates.ca.read_bytes(),
         )
         app = build_app(replace(config, **overrides))

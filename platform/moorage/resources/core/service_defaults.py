@@ -23,6 +23,11 @@ def is_external(spec: dict[str, Any]) -> bool:
     return kind in WITH_PORTS_ON_NODES or (kind == "ClusterIP" and bool(spec.get("externalIPs")))
 
 
+def checks_health(spec: dict[str, Any]) -> bool:
+    """Whether load balancers ask nodes for the health of the service's endpoints there."""
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+
+
 def _default_affinity(spec: dict[str, Any]) -> None:
     if not spec.get("sessionAffinity"):
         spec["sessionAffinity"] = "None"
@@ -89,12 +94,14 @@ def _keep_allocated(new: dict[str, Any], old: dict[str, Any]) -> None:
             node_port = known.get((port.get("protocol"), port.get("port")))
             if not port.get("nodePort") and node_port:
                 port["nodePort"] = node_port
-        if old.get("healthCheckNodePort") and not new.get("healthCheckNodePort"):
+        if old.get("healthCheckNodePort") and not new.get("healthCheckNodePort") and checks_health(new):
             new["healthCheckNodePort"] = old["healthCheckNodePort"]
 
 
 def _drop_outdated(new: dict[str, Any], old: dict[str, Any]) -> None:
     """What the old type needed and the new one cannot have goes, unless the update set it anew."""
+    if not checks_health(new) and new.get("healthCheckNodePort") == old.get("healthCheckNodePort"):
+        new.pop("healthCheckNodePort", None)
     if new["type"] == old["type"]:
         return
     if new["type"] == "ExternalName":

@@ -1,0 +1,1 @@
+"""Services, endpoints, policies and volumes of a cluster, on a real API server or a real kernel."""
