@@ -21,7 +21,6 @@ from moorage_agent.engine import pause
 from moorage_agent.engine.contract import Engine, EngineError
 from moorage_agent.engine.docker import DockerEngine
 from moorage_agent.images.puller import Images
-from moorage_agent.logs import Logs
 from moorage_agent.node import document, machine
 from moorage_agent.node.registration import Registration
 from moorage_agent.objects import Objects
@@ -33,6 +32,10 @@ from moorage_agent.pods.quantities import amount
 from moorage_agent.pods.spec import Identity
 from moorage_agent.pods.status_writer import StatusWriter
 from moorage_agent.probes.checks import Checks
+from moorage_agent.streams.commands import Commands
+from moorage_agent.streams.forwarding import Forwarding
+from moorage_agent.streams.logs import Logs
+from moorage_agent.streams.serving import Streams
 from moorage_agent.volumes.store import VolumeStore
 
 log = logging.getLogger(__name__)
@@ -127,7 +130,8 @@ class Agent:
         )
         informer = Informer(client, PODS, fields={"spec.nodeName": options.node})
         self.pods = pods = Pods(node, informer, orphan_grace=options.orphan_grace)
-        self.logs = logs = Logs(engine, pods.find)
+        self.logs = Logs(engine, pods.find)
+        streams = self._streams(pods, self.logs, stack)
         async with asyncio.TaskGroup() as group:
             group.create_task(registration.run_status(), name="node status")
             group.create_task(registration.run_lease(), name="node lease")
@@ -135,8 +139,19 @@ class Agent:
             group.create_task(recorder.run(), name="events")
             group.create_task(status.run(), name="pod status")
             group.create_task(pods.run(), name="pods")
-            group.create_task(_serve_tunnel(client, options.node, logs), name="tunnel")
+            group.create_task(_serve_tunnel(client, options.node, streams), name="tunnel")
             group.create_task(self._announce(registration, pods), name="ready")
+
+    def _streams(self, pods: Pods, logs: Logs, stack: contextlib.AsyncExitStack) -> Streams:
+        commands, forwarding = Commands(self.engine, pods.find), Forwarding(self.engine, pods.find)
+        stack.callback(forwarding.close)
+        serve = {
+            "logs": logs.serve,
+            "exec": commands.serve,
+            "attach": commands.serve,
+            "portforward": forwarding.serve,
+        }
+        return Streams(serve)
 
     async def _check_engine(self) -> document.Engine:
         """Whether the engine answers and can run sandboxes."""
@@ -194,8 +209,8 @@ class Agent:
             self._options.on_ready()
 
 
-async def _serve_tunnel(client: ApiClient, node: str, logs: Logs) -> None:
-    await serve_tunnel(lambda: client.websocket(tunnel_path(node)), logs.serve)
+async def _serve_tunnel(client: ApiClient, node: str, streams: Streams) -> None:
+    await serve_tunnel(lambda: client.websocket(tunnel_path(node)), streams.serve)
 
 
 def _facts(about: document.Description) -> Facts:

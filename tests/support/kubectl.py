@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import select
+import struct
 import subprocess
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +32,32 @@ class Result:
     code: int
     out: str
     err: str
+
+
+class Terminal:
+    """A program on a terminal: ``type`` into it, look at what it has ``shown``."""
+
+    def __init__(self, process: subprocess.Popen[bytes], descriptor: int) -> None:
+        self.process = process
+        self._descriptor = descriptor
+        self._seen = b""
+
+    def type(self, text: str) -> None:
+        """Press keys."""
+        os.write(self._descriptor, text.encode())
+
+    def shown(self, text: str) -> bool:
+        """Whether ``text`` has appeared."""
+        while select.select([self._descriptor], [], [], 0)[0]:
+            try:
+                data = os.read(self._descriptor, 65536)
+            except OSError:  # EIO: the program has ended
+                break
+            if not data:
+                break
+            self._seen += data
+        assert text.encode() in self._seen, f"the terminal shows {self._seen!r}"
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +112,22 @@ class Kubectl:
         finally:
             process.kill()
             process.communicate()
+
+    @contextmanager
+    def on_terminal(self, *arguments: str, rows: int, columns: int) -> Iterator[Terminal]:
+        """Run it on a terminal of this size; ended with the context."""
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        process = subprocess.Popen(
+            self._command(arguments), stdin=theirs, stdout=theirs, stderr=theirs, env=self._environment()
+        )
+        os.close(theirs)
+        try:
+            yield Terminal(process, ours)
+        finally:
+            process.kill()
+            process.wait()
+            os.close(ours)
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         where = ["--namespace", self.namespace] if self.namespace else []

@@ -7,6 +7,7 @@ Times are seconds since the epoch (0.0: never), sizes bytes, CPU time microsecon
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -185,6 +186,39 @@ class LogOptions:
     tail: int | None = None
 
 
+class SessionOptions(NamedTuple):
+    """Which of a process' streams are wanted. With ``tty`` there is one output, and it has a size."""
+
+    stdin: bool = False
+    stdout: bool = True
+    stderr: bool = True
+    tty: bool = False
+
+
+class Session(Protocol):
+    """A process that one talks with: a container's own, or a command in it."""
+
+    def output(self) -> AsyncGenerator[tuple[int, bytes], None]:
+        """(1: output, 2: errors; bytes) as they come, until the process has ended or closed both."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Input. Waits while the process does not read; dropped where it has ended."""
+        ...
+
+    async def end_input(self) -> None:
+        """The end of the input."""
+        ...
+
+    async def resize(self, width: int, height: int) -> None:
+        """The terminal's size in characters."""
+        ...
+
+    async def exit_code(self) -> int:
+        """Of a command whose output has ended; an attached container has none."""
+        ...
+
+
 class Event(NamedTuple):
     """Something happened to a container: ``action`` is start, die, oom or destroy."""
 
@@ -275,6 +309,19 @@ class Engine(Protocol):
 
     def logs(self, container: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         """Output of both streams in order, in chunks that may end within a line. Raises NoSuchContainer."""
+        ...
+
+    def attach(self, container: str, options: SessionOptions) -> AbstractAsyncContextManager[Session]:
+        """Talk with a container's process. Raises NoSuchContainer, EngineError where it does not run."""
+        ...
+
+    def command(
+        self, container: str, command: Sequence[str], options: SessionOptions
+    ) -> AbstractAsyncContextManager[Session]:
+        """Run a command in a container and talk with it; what still runs at the end of the context is hung up.
+
+        Raises NoSuchContainer, EngineError where the container does not run.
+        """
         ...
 
     async def memory_usage(self, container: str) -> int:

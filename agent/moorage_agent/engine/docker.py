@@ -6,13 +6,14 @@ import asyncio
 import base64
 import contextlib
 import io
+import signal
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 
-from moorage_agent.engine import docker_streams, docker_wire
+from moorage_agent.engine import docker_session, docker_streams, docker_wire
 from moorage_agent.engine.contract import (
     Container,
     ContainerSpec,
@@ -27,6 +28,8 @@ from moorage_agent.engine.contract import (
     NoSuchContainer,
     NoSuchImage,
     PullError,
+    Session,
+    SessionOptions,
     Summary,
 )
 from moorage_agent.engine.docker_http import Refused, Transport
@@ -178,14 +181,17 @@ class DockerEngine:
 
     async def exec(self, container: str, command: Sequence[str], timeout: float) -> ExecResult:
         """Three calls: create, start (whose answer is the output) and inspect."""
-        body = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
-        identity = (await self._on(container, "POST", "/exec", body=body))["Id"]
+        identity = await self._prepare(container, command, SessionOptions())
         start = orjson.dumps({"Detach": False, "Tty": False})
-        async with (
-            asyncio.timeout(timeout),
-            self._http.open("POST", f"/exec/{identity}/start", data=start) as answer,
-        ):
-            output = await docker_streams.head(docker_streams.frames(answer.content.iter_any()), EXEC_OUTPUT)
+        try:
+            async with (
+                asyncio.timeout(timeout),
+                self._http.open("POST", f"/exec/{identity}/start", data=start) as answer,
+            ):
+                output = await docker_streams.head(docker_streams.frames(answer.content.iter_any()), EXEC_OUTPUT)
+        except TimeoutError:
+            await docker_session.end_command(self._http, identity, container, signal.SIGKILL)
+            raise
         state = await self._http.json("GET", f"/exec/{identity}/json")
         return ExecResult(int(state["ExitCode"] or 0), output)
 
@@ -203,6 +209,29 @@ class DockerEngine:
                     yield data
         except Refused as error:
             raise _missing(error) from error
+
+    def attach(self, container: str, options: SessionOptions) -> contextlib.AbstractAsyncContextManager[Session]:
+        """``POST /containers/ID/attach``."""
+        return docker_session.attached(self._http, container, options)
+
+    @contextlib.asynccontextmanager
+    async def command(
+        self, container: str, command: Sequence[str], options: SessionOptions
+    ) -> AsyncGenerator[Session, None]:
+        """``POST /containers/ID/exec``, then ``POST /exec/ID/start``."""
+        identity = await self._prepare(container, command, options)
+        async with docker_session.started(self._http, identity, container, options) as session:
+            yield session
+
+    async def _prepare(self, container: str, command: Sequence[str], options: SessionOptions) -> str:
+        body = {
+            "Cmd": list(command),
+            "AttachStdin": options.stdin,
+            "AttachStdout": options.stdout,
+            "AttachStderr": options.stderr and not options.tty,
+            "Tty": options.tty,
+        }
+        return str((await self._on(container, "POST", "/exec", body=body))["Id"])
 
     async def memory_usage(self, container: str) -> int:
         """``GET /containers/ID/stats``, one reading: usage less inactive file cache, as ``docker stats`` and Kubernetes count."""

@@ -85,6 +85,33 @@ class Transport:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _unavailable(self._socket or self._root, error) from error
 
+    async def hijack(self, path: str, body: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """POST ``path`` on a connection of its own that then carries bytes both ways; the caller closes it.
+
+        Raises Refused, EngineUnavailable.
+        """
+        target = f"/v{await self._negotiated()}{path}"
+        parts = urlsplit(self._root)
+        try:
+            async with asyncio.timeout(CALL):
+                reader, writer = await (
+                    asyncio.open_unix_connection(self._socket)
+                    if self._socket
+                    else asyncio.open_connection(parts.hostname, parts.port)
+                )
+                try:
+                    writer.write(_upgrade(target, parts.netloc, body))
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    code = int(head.split(b" ", 2)[1])
+                    if code not in (101, 200):
+                        raise Refused(code, _message(await _rest(reader, head)))
+                except BaseException:
+                    writer.close()
+                    raise
+        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
+            raise _unavailable(self._socket or self._root, error) from error
+        return reader, writer
+
     async def close(self) -> None:
         """Close all connections."""
         if self._session is not None:
@@ -116,6 +143,29 @@ class Transport:
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=2**16
             )
         return self._session
+
+
+def _upgrade(target: str, host: str, body: bytes) -> bytes:
+    lines = (
+        f"POST {target} HTTP/1.1",
+        f"Host: {host}",
+        "Connection: Upgrade",
+        "Upgrade: tcp",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "",
+        "",
+    )
+    return "\r\n".join(lines).encode("ascii") + body
+
+
+async def _rest(reader: asyncio.StreamReader, head: bytes) -> bytes:
+    """The body of a refusal, by its length; without one nothing is waited for."""
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length":
+            return await reader.readexactly(int(value))
+    return b""
 
 
 def _message(body: bytes) -> str:

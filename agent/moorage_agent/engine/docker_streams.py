@@ -12,6 +12,12 @@ HEADER = 8
 
 async def frames(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Payloads of both streams in order. A frame torn by the end of the stream is passed on as far as it came."""
+    async for _, payload in framed(chunks):
+        yield payload
+
+
+async def framed(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes]]:
+    """(stream, payload) in order; 1 is standard output, 2 standard error."""
     buffer = bytearray()
     async for chunk in chunks:
         buffer += chunk
@@ -21,11 +27,11 @@ async def frames(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             end = position + HEADER + size
             if len(buffer) < end:
                 break
-            yield bytes(buffer[position + HEADER : end])
+            yield buffer[position], bytes(buffer[position + HEADER : end])
             position = end
         del buffer[:position]
     if len(buffer) > HEADER:
-        yield bytes(buffer[HEADER:])
+        yield buffer[0], bytes(buffer[HEADER:])
 
 
 async def head(chunks: AsyncIterator[bytes], most: int) -> bytes:

@@ -10,6 +10,7 @@ stop, exec), ``FAKE_EXEC`` (JSON: command joined by spaces -> [exit code, output
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -32,6 +33,7 @@ from moorage_agent.engine.contract import (
     NoSuchContainer,
     NoSuchImage,
     PullError,
+    SessionOptions,
     State,
     Summary,
 )
@@ -47,6 +49,50 @@ class Fake:
     env: Mapping[str, str]
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     timer: asyncio.TimerHandle | None = None
+
+
+class FakeSession:
+    """A process that says ``output``, then (``echo``) whatever it is told until its input ends or ``ended`` is set."""
+
+    def __init__(self, code: int, output: bytes, *, echo: bool = False, ended: asyncio.Event | None = None) -> None:
+        self.size = (0, 0)
+        self._code = code
+        self._said: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._said.put_nowait(output)
+        self._ended = ended
+        if not echo and ended is None:
+            self._said.put_nowait(None)
+
+    async def output(self) -> AsyncGenerator[tuple[int, bytes], None]:
+        """What it says, until it ends."""
+        waiting = [asyncio.ensure_future(self._ended.wait())] if self._ended is not None else []
+        try:
+            while True:
+                saying = asyncio.ensure_future(self._said.get())
+                await asyncio.wait((saying, *waiting), return_when=asyncio.FIRST_COMPLETED)
+                if not saying.done() or (said := saying.result()) is None:
+                    saying.cancel()
+                    return
+                yield 1, said
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    async def write(self, data: bytes) -> None:
+        """Hear ``data``."""
+        self._said.put_nowait(data)
+
+    async def end_input(self) -> None:
+        """Hear that there is no more."""
+        self._said.put_nowait(None)
+
+    async def resize(self, width: int, height: int) -> None:
+        """Remember the size."""
+        self.size = (width, height)
+
+    async def exit_code(self) -> int:
+        """As scripted."""
+        return self._code
 
 
 class FakeEngine:
@@ -204,6 +250,22 @@ class FakeEngine:
             yield "".join(chosen).encode()
         if options.follow and one.state.state is State.RUNNING:
             await one.ended.wait()
+
+    @contextlib.asynccontextmanager
+    async def attach(self, container: str, options: SessionOptions) -> AsyncGenerator[FakeSession, None]:
+        """Says ``FAKE_OUTPUT``, then what it is told, until it ends."""
+        one = await self._of(container, "attach")
+        if one.state.state is not State.RUNNING:
+            raise EngineError(f"Container {container} is not running")
+        yield FakeSession(0, one.env.get("FAKE_OUTPUT", "").encode(), echo=options.stdin, ended=one.ended)
+
+    @contextlib.asynccontextmanager
+    async def command(
+        self, container: str, command: Sequence[str], options: SessionOptions
+    ) -> AsyncGenerator[FakeSession, None]:
+        """As ``FAKE_EXEC`` says; with input, says that again."""
+        result = await self.exec(container, command, 3600.0)
+        yield FakeSession(result.exit_code, result.output, echo=options.stdin)
 
     async def memory_usage(self, container: str) -> int:
         """Always one page."""

@@ -14,6 +14,7 @@ from moorage.api.freshness import fresh
 from moorage.api.options import flag, integer, write_options
 from moorage.api.request import Request
 from moorage.api.service import Service
+from moorage.api.streams.asking import container
 from moorage.api.tunnel import api_error
 from moorage.api.writing import binding
 from moorage.api.writing.contracts import Planned, View
@@ -133,7 +134,7 @@ def log_request(request: Request, pod: Document) -> dict[str, Any]:
         "namespace": request.namespace,
         "pod": request.name,
         "uid": pod["metadata"]["uid"],
-        "container": _container(query.get("container", ""), pod),
+        "container": container(query.get("container", ""), pod),
         "follow": bool(flag(query, "follow")),
         "previous": bool(flag(query, "previous")),
         "timestamps": bool(flag(query, "timestamps")),
@@ -159,20 +160,3 @@ def log_request(request: Request, pod: Document) -> dict[str, Any]:
 
 def _bad_option(name: str, value: Any, text: str) -> ApiError:
     return ApiError(422, f'PodLogOptions "" is invalid: {name}: Invalid value: {value}: {text}')
-
-
-def _container(asked: str, pod: Document) -> str:
-    spec = pod.get("spec") or {}
-    names: list[str] = [each["name"] for each in spec.get("containers") or ()]
-    init: list[str] = [each["name"] for each in spec.get("initContainers") or ()]
-    pod_name = pod["metadata"]["name"]
-    if asked:
-        if asked not in (*names, *init):
-            raise bad_request(f"container {asked} is not valid for pod {pod_name}")
-        return asked
-    if len(names) == 1:
-        return names[0]
-    choices = f"a container name must be specified for pod {pod_name}, choose one of: [{' '.join(names)}]"
-    if init:
-        choices += f" or one of the init containers: [{' '.join(init)}]"
-    raise bad_request(choices)

@@ -11,7 +11,7 @@ from moorage.api.options import ListOptions, flag
 from moorage.api.request import Request
 from moorage.api.service import Service
 from moorage.api.transactions import endpoint
-from moorage.api.verbs import deleting, finalizing, podverbs, reading, scaling, watching, writing
+from moorage.api.verbs import connecting, deleting, finalizing, podverbs, reading, scaling, watching, writing
 
 CollectionVerb = Callable[[Service, Request, ListOptions, Filter], Awaitable[None]]
 ObjectVerb = Callable[[Service, Request], Awaitable[None]]
@@ -36,6 +36,12 @@ OBJECT: dict[tuple[str, str], ObjectVerb] = {
     ("finalize", "update"): finalizing.finalize,
     ("binding", "create"): podverbs.bind,
     ("log", "get"): podverbs.log,
+    ("exec", "create"): connecting.connect,
+    ("exec", "get"): connecting.connect,
+    ("attach", "create"): connecting.connect,
+    ("attach", "get"): connecting.connect,
+    ("portforward", "create"): connecting.connect,
+    ("portforward", "get"): connecting.connect,
 }
 """By (subresource, verb)."""
 
@@ -49,6 +55,12 @@ OWN: dict[tuple[str, str], ObjectVerb] = {
 async def serve(service: Service, request: Request, refused: Decision | None) -> None:
     """Serve a request for one object, or a create. Raises ApiError 404 and 405 for what is not served."""
     kind = request.kind
+    served = service.config.handlers.get((kind.group, kind.plural, request.subresource, request.verb))
+    if served is not None and bool(request.name) == bool(request.subresource):
+        if refused is not None:
+            raise ApiError(403, refused.reason)
+        await served(service, request)
+        return
     own = OWN.get((kind.group, kind.plural))
     if own is not None and request.verb == "create" and not request.name:
         if refused is not None:

@@ -31,6 +31,16 @@ def _asked(part: Mapping[str, Any], which: str) -> dict[str, int]:
     return in_units((part.get("resources") or {}).get(which))
 
 
+def _granted(part: Mapping[str, Any], which: str, status: Mapping[str, Any] | None, infeasible: bool) -> dict[str, int]:
+    """What ``part`` asks for, or what it still holds where that is more (a resize on its way; KEP-1287)."""
+    asked = {} if infeasible and status else _asked(part, which)
+    if status:
+        _raise(asked, _asked(status, which))
+        if which == "requests":
+            _raise(asked, in_units(status.get("allocatedResources")))
+    return asked
+
+
 def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
     for name, amount in more.items():
         total[name] = total.get(name, 0) + amount
@@ -42,18 +52,35 @@ def _raise(total: dict[str, int], floor: Mapping[str, int]) -> None:
             total[name] = amount
 
 
-def pod_amounts(spec: Mapping[str, Any], which: str = "requests") -> dict[str, int]:
+def _statuses(status: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
+    """Statuses of containers that say what they hold, by name."""
+    return {
+        each["name"]: each for each in status.get(name) or () if "resources" in each or "allocatedResources" in each
+    }
+
+
+def pod_amounts(
+    spec: Mapping[str, Any], which: str = "requests", status: Mapping[str, Any] | None = None
+) -> dict[str, int]:
     """Resource name -> what a pod with this spec needs, as ``in_units``: all containers and sidecars together, or, where
     that is more, an init container with the sidecars started before it; what the pod asks for as a whole goes before;
-    plus overhead. ``which`` may be ``limits``.
+    plus overhead. ``which`` may be ``limits``. With ``status``, what its containers hold counts where that is more.
     """
+    held: dict[str, Mapping[str, Any]] = {}
+    infeasible = False
+    if status:
+        held = {**_statuses(status, "initContainerStatuses"), **_statuses(status, "containerStatuses")}
+        infeasible = bool(held) and any(
+            each.get("type") == "PodResizePending" and each.get("reason") == "Infeasible"
+            for each in status.get("conditions") or ()
+        )
     total: dict[str, int] = {}
     for container in spec.get("containers") or ():
-        _add(total, _asked(container, which))
+        _add(total, _granted(container, which, held.get(container.get("name", "")), infeasible))
     sidecars: dict[str, int] = {}
     peak: dict[str, int] = {}
     for container in spec.get("initContainers") or ():
-        own = _asked(container, which)
+        own = _granted(container, which, held.get(container.get("name", "")), infeasible)
         if is_sidecar(container):
             _add(sidecars, own)
             _raise(peak, sidecars)

@@ -62,6 +62,9 @@ POD = Kind(
             status_of("", "v1", "Pod"),
             Subresource("binding", GroupVersionKind("", "v1", "Binding"), ("create",)),
             Subresource("log", GroupVersionKind("", "v1", "Pod"), ("get",)),
+            Subresource("exec", GroupVersionKind("", "v1", "PodExecOptions"), ("create", "get")),
+            Subresource("attach", GroupVersionKind("", "v1", "PodAttachOptions"), ("create", "get")),
+            Subresource("portforward", GroupVersionKind("", "v1", "PodPortForwardOptions"), ("create", "get")),
         )
     ),
     columns=COLUMNS,

@@ -9,47 +9,17 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
-from moorage.client.tunnel import Stream, TunnelError
+from moorage.client.tunnel import Stream
 from moorage_agent.engine.contract import Engine, EngineError, LogOptions, NoSuchContainer
 from moorage_agent.pods import outcome
-from moorage_agent.pods.observed import Attempt, Observed
-
-Request = Mapping[str, Any]
-
-
-class Pod(Protocol):
-    """A pod as its worker knows it."""
-
-    pod: Mapping[str, Any]
-
-    def observe(self) -> Observed:
-        """What is known of it now."""
-        ...
-
-
-Find = Callable[[str, str, str], Pod | None]
-"""Gets namespace, name and uid ("" for any)."""
-
-
-def refusal(code: int, reason: str, message: str) -> TunnelError:
-    """A Kubernetes Status that ends the stream."""
-    return TunnelError(
-        {
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": {},
-            "status": "Failure",
-            "message": message,
-            "reason": reason,
-            "code": code,
-        }
-    )
+from moorage_agent.pods.observed import Attempt
+from moorage_agent.streams.finding import Find, Request, container_of, pod_of, refusal
 
 
 class Logs:
-    """Serves the streams of the node's tunnel."""
+    """Serves streams of kind ``logs``."""
 
     def __init__(self, engine: Engine, find: Find, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
@@ -58,8 +28,6 @@ class Logs:
 
     async def serve(self, stream: Stream) -> None:
         """Write what ``stream.request`` asks for. Raises TunnelError."""
-        if stream.request.get("kind") != "logs":
-            raise refusal(400, "BadRequest", f"this node serves no streams of kind {stream.request.get('kind')!r}")
         async with contextlib.aclosing(self.read(stream.request)) as chunks:
             async for chunk in chunks:
                 await stream.write(chunk)
@@ -92,14 +60,8 @@ class Logs:
     def _choose(self, request: Request) -> tuple[Attempt, bool]:
         """The start of the container whose log is meant, and whether it has a terminal."""
         name, pod_name = request["container"], request["pod"]
-        found = self._find(request["namespace"], pod_name, request.get("uid") or "")
-        if found is None:
-            raise refusal(404, "NotFound", f'pod "{pod_name}" is not known to this node (yet)')
-        spec = found.pod["spec"]
-        every = [*spec["containers"], *(spec.get("initContainers") or ())]
-        container = next((one for one in every if one["name"] == name), None)
-        if container is None:
-            raise refusal(400, "BadRequest", f"container {name} is not valid for pod {pod_name}")
+        found = pod_of(self._find, request)
+        container = container_of(found, request)
         seen = found.observe()
         starts = [one for one in seen.attempts.get(name, ()) if not one.dangling]
         if request.get("previous"):
