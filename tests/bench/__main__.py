@@ -1,6 +1,6 @@
 """``make bench``: start an installation, put each load on it, print one table.
 
-``python -m tests.bench [PART ...]`` measures only the named parts: api, lists, pods, push, watch, schedule, start.
+``python -m tests.bench [PART ...]`` measures only the named parts: api, lists, pods, push, watch, schedule, start, fairness.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from tests.bench import memory, pods, push, schedule, watch, wrk
+from tests.bench import fairness, memory, pods, push, schedule, watch, wrk
 from tests.bench.installation import Installation, installation
 from tests.bench.table import Row, render
 
@@ -135,7 +135,8 @@ def _big_pod(namespace: str, number: int) -> dict[str, object]:
 
 
 PARTS: dict[str, Callable[[Installation], Awaitable[list[Row]]]] = {
-    "start": starts, "pods": pod_starts, "push": pushes, "watch": watches, "api": api, "lists": lists, "schedule": schedules,
+    "start": starts, "pods": pod_starts, "push": pushes, "watch": watches, "api": api, "lists": lists,
+    "schedule": schedules, "fairness": fairness.fairness,
 }  # fmt: skip
 
 NEED_A_NODE = {"start", "pods", "push"}

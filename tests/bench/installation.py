@@ -76,6 +76,7 @@ async def installation(*, node: bool = True) -> AsyncIterator[Installation]:
         raise
     finally:
         await command("down", "--data-dir", str(data_dir))
+        await command("remove", "--yes", "--data-dir", str(data_dir))
         shutil.rmtree(data_dir, ignore_errors=True)
 
 

@@ -6,21 +6,27 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from moorage.api import paths
-from moorage.api.bootstrap import Startup
+from moorage.api.bootstrap import RETRY_SECONDS, Startup
 from moorage.api.config import ApiConfig
 from moorage.api.contracts import Transactor
+from moorage.api.errors import ApiError
+from moorage.api.fairness.condition import mark_all
 from moorage.api.health import add_health_routes
 from moorage.api.public import add_public_routes, error_handlers
 from moorage.api.router import Router
 from moorage.api.service import Service
+from moorage.api.streams import endpoint
+from moorage.api.streams.socket import Socket
 from moorage.api.transactions.engine import Engine
 from moorage.resources.schemas import warm
+from moorage.store.contracts import OutcomeUnknown, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -84,11 +90,14 @@ class MoorageApp(FastAPI):
             if path.subresource == "dial":
                 await self.service.config.tunnels.accept_peer(socket)
                 return
+        if path is not None and path.resource == "pods" and path.group == "":
+            await endpoint.serve(self.service, self._router, Socket(scope, receive, send), path)
+            return
         await socket.close(1008, "there is no such stream")
 
     @asynccontextmanager
     async def _live(self, _app: FastAPI) -> AsyncIterator[None]:
-        starting = asyncio.create_task(self._start(), name="api: startup")
+        starting = asyncio.create_task(self._run(), name="api: startup")
         try:
             yield
         finally:
@@ -97,6 +106,16 @@ class MoorageApp(FastAPI):
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
             await self.service.config.tunnels.close()
+
+    async def _run(self) -> None:
+        """Become ready, then keep the priority levels as the store says."""
+        await self._start()
+        while True:
+            try:
+                await self.service.flow.follow(self.service.store, partial(mark_all, self.service))
+            except* (Unavailable, OutcomeUnknown, ApiError) as errors:
+                log.warning("the flow schemas are read again: %s", "; ".join(map(str, errors.exceptions)))
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _start(self) -> None:
         await asyncio.to_thread(warm, list(self.service.registry))

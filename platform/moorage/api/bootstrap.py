@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import partial
+from ipaddress import ip_network
 
 from moorage.api.errors import ApiError
+from moorage.api.fairness.defaults import DEFAULTS as FLOW_DEFAULTS
 from moorage.api.service import Service
 from moorage.api.writing.contracts import Planned, View
 from moorage.api.writing.namespaces import namespace_kind
 from moorage.api.writing.together import PLATFORM, SERVER
-from moorage.resources.kind import Document, Kind
+from moorage.resources.kind import Document, GroupVersionKind, Kind
 from moorage.store.contracts import Origin, OutcomeUnknown, Unavailable
 
 log = logging.getLogger(__name__)
@@ -47,9 +50,22 @@ class Startup:
         registry = self._service.registry
         for name in NAMESPACES:
             await self._ensure(namespace_kind(registry), "", partial(_namespace, name))
+        ranges = registry.by_plural("networking.k8s.io", "v1", "servicecidrs")
+        cidrs = self._service.config.service_cidrs
+        if ranges is not None:
+            await self._ensure(ranges, "", partial(_service_range, cidrs))
         services = registry.by_plural("", "v1", "services")
         if services is not None:
-            await self._ensure(services, "default", _service)
+            await self._ensure(services, "default", partial(_service, cidrs))
+        for document in (*FLOW_DEFAULTS, *self._service.config.bootstrap):
+            await self._ensure_document(document)
+
+    async def _ensure_document(self, document: Document) -> None:
+        group, _, version = document["apiVersion"].rpartition("/")
+        kind = self._service.registry.by_kind(GroupVersionKind(group, version, document["kind"]))
+        if kind is None:
+            raise LookupError(f"{document['apiVersion']} {document['kind']} is not served")
+        await self._ensure(kind, document["metadata"].get("namespace", ""), lambda: deepcopy(document))
 
     async def _ensure(self, kind: Kind, namespace: str, document: Callable[[], Document]) -> None:
         async def plan(view: View) -> Planned:
@@ -72,8 +88,21 @@ def _namespace(name: str) -> Document:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
-def _service() -> Document:
-    """How pods find the API (``kubernetes.default``). Source: pkg/controlplane/controller/kubernetesservice."""
+def _service_range(cidrs: Sequence[str]) -> Document:
+    """Where addresses of Services come from (KEP-1880)."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "kubernetes"},
+        "spec": {"cidrs": list(cidrs)},
+    }
+
+
+def _service(cidrs: Sequence[str]) -> Document:
+    """How pods find the API (``kubernetes.default``), at the first address of the range.
+
+    Source: pkg/controlplane/controller/kubernetesservice.
+    """
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -82,5 +111,9 @@ def _service() -> Document:
             "name": "kubernetes",
             "labels": {"component": "apiserver", "provider": "kubernetes"},
         },
-        "spec": {"type": "ClusterIP", "ports": [{"name": "https", "port": 443, "protocol": "TCP"}]},
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": str(ip_network(cidrs[0]).network_address + 1),
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}],
+        },
     }

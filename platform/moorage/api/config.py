@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -11,6 +11,8 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from moorage.api.contracts import Admission, Auditor, Authenticator, Authorizer, Charger, Companions
+from moorage.api.fairness.contracts import FlowOwners, NoOwners
+from moorage.resources.kind import Document
 from moorage.resources.registry import Registry
 from moorage.store.contracts import Store
 
@@ -60,12 +62,22 @@ class ApiConfig:
     tunnels: NodeTunnels
     admissions: Sequence[Admission] = ()
     companions: Sequence[Companions] = ()
+    handlers: Mapping[tuple[str, str, str, str], Callable[[Any, Any], Awaitable[None]]] = field(default_factory=dict)
+    """What policies serve themselves, by (group, plural, subresource, verb): called with the Service and the Request, once
+    the authorizer has allowed it.
+    """
     mounts: Sequence[Mount] = ()
+    bootstrap: Sequence[Document] = ()
+    """Objects that are made where they are missing, before the server is ready (roles, priority levels)."""
+    flow_owners: FlowOwners = field(default_factory=NoOwners)
+    """Whose queue a request waits in."""
     server: str = "moorage"
     """This server's identity among others."""
     version: Mapping[str, str] = field(default_factory=dict)
     """Additions to ``/version``."""
     ca_pem: bytes = b""
+    service_cidrs: Sequence[str] = ("10.96.0.0/16",)
+    """Where addresses of Services come from at a cluster's first start; later the ServiceCIDR objects say so."""
     metrics: Sequence[Callable[[], Iterable[str]]] = ()
     """Whose lines ``/metrics`` shows beside the API's own (Prometheus text)."""
     bookmark_seconds: float = 60.0

@@ -19,6 +19,7 @@ from moorage.api.encode import dumps, yaml_bytes
 from moorage.api.errors import ApiError, no_such_path
 from moorage.api.failures import refusal_of
 from moorage.api.negotiate import YAML, for_discovery, for_openapi_v2, for_openapi_v3
+from moorage.api.peer import peer_certificate
 from moorage.api.request import new_request_id
 from moorage.api.router import Router, method_not_allowed
 from moorage.api.service import Service, denied
@@ -72,7 +73,7 @@ class _Endpoints:
     async def metrics(self, request: Request) -> Response:
         """Prometheus text."""
         await self._permit(request)
-        lines = [*self._service.metrics.lines(), *await self._store_lines()]
+        lines = [*self._service.metrics.lines(), *self._service.flow.lines(), *await self._store_lines()]
         for source in self._service.config.metrics:
             lines.extend(source())
         text = "\n".join(lines) + "\n"
@@ -134,7 +135,7 @@ class _Endpoints:
 
     async def _permit(self, request: Request) -> None:
         """Raises ApiError 401 and 403."""
-        identity = await self._router.identify(dict(request.scope["headers"]))
+        identity = await self._router.identify(dict(request.scope["headers"]), peer_certificate(request.scope))
         attributes = Attributes(identity, request.method.lower(), path=request.url.path)
         decision = await self._service.config.authorizer.authorise(attributes)
         if not decision.allowed:

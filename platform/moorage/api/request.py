@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from starlette.types import Receive, Scope, Send
@@ -45,6 +46,8 @@ class Request:
     started: float = field(default_factory=time.perf_counter)
     code: int = 0
     warnings: list[str] = field(default_factory=list)
+    flow_headers: Sequence[Header] = ()
+    """Which FlowSchema and priority level the request was sorted into."""
 
     def header(self, name: bytes) -> str:
         """A header's value, "" where it is missing."""
@@ -57,7 +60,7 @@ class Request:
     def answer_headers(self) -> list[Header]:
         """The request's id and the warnings collected so far (RFC 7234, code 299)."""
         warnings = [(b"warning", warning_header(text).encode("ascii", "replace")) for text in self.warnings]
-        return [(b"audit-id", self.id.encode()), *warnings]
+        return [(b"audit-id", self.id.encode()), *self.flow_headers, *warnings]
 
     async def respond(self, code: int, body: bytes, content_type: bytes = asgi.JSON) -> None:
         """Answer with ``body`` whole."""

@@ -17,9 +17,13 @@ from moorage.api import asgi
 from moorage.api.contracts import Attributes, Decision, Identity
 from moorage.api.errors import ApiError, no_such_path, unauthorized
 from moorage.api.failures import overdue, refusal_of
+from moorage.api.fairness.classify import Asked
+from moorage.api.fairness.contracts import Ticket
+from moorage.api.fairness.control import FREE
 from moorage.api.filtering import Filter, filter_of
 from moorage.api.options import EVERYTHING, ListOptions, flag, list_options, parse_query
 from moorage.api.paths import Path
+from moorage.api.peer import KEY as PEER
 from moorage.api.request import Request, new_request_id
 from moorage.api.service import Service, denied
 from moorage.api.verbs import routes
@@ -47,13 +51,14 @@ class Router:
         self._authenticate = service.config.authenticator.authenticate
         self._authorise = service.config.authorizer.authorise
         self._deadlines = service.deadlines
+        self._flow = service.flow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, path: Path) -> None:
         """Answer one request for ``path``."""
         started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            identity = await self.identify(headers)
+            identity = await self.identify(headers, scope.get(PEER))
             query = parse_query(scope["query_string"])
             verb = verb_of(scope["method"], path, query)
             if path.watch and path.name:
@@ -70,19 +75,21 @@ class Router:
         request = Request(scope, receive, send, headers, query, identity, kind or _UNKNOWN, verb, *place)
         await self._answer(request, path, kind, started)
 
-    async def identify(self, headers: Mapping[bytes, bytes]) -> Identity:
+    async def identify(self, headers: Mapping[bytes, bytes], certificate: bytes | None = None) -> Identity:
         """Who asks. Raises ApiError 401 where that is nobody."""
-        credentials = headers.get(b"authorization")
-        identity = await self._authenticate(credentials.decode("latin-1")) if credentials else None
+        credentials = headers.get(b"authorization", b"").decode("latin-1")
+        identity = await self._authenticate(credentials, certificate)
         if identity is None or not identity.name:
             raise unauthorized()
         return identity
 
     async def _answer(self, request: Request, path: Path, kind: Kind | None, started: float) -> None:
         attributes, decision = _attributes(request, path), UNDECIDED
-        # A GET of one object has nothing to wait for but the store, which has deadlines of its own.
-        clock = None if request.verb == "get" and not request.subresource else self._deadlines.begin()
+        clock, ticket = None, _NOTHING_HELD
         try:
+            ticket = await self._turn(request, path)
+            # A GET of one object has nothing to wait for but the store, which has deadlines of its own.
+            clock = None if request.verb == "get" and not request.subresource else self._deadlines.begin()
             options, only = EVERYTHING, None
             if kind is not None and request.verb in _COLLECTION_VERBS:
                 options = list_options(request.query, watch=request.verb == "watch")
@@ -96,6 +103,8 @@ class Router:
                 request.verb == "watch" or (request.subresource == "log" and routes.follows(request))
             ):
                 self._deadlines.end(clock)
+                ticket.leave()
+                ticket = _NOTHING_HELD
             await self._serve(request, attributes, decision, options, only)
             # A create that the authorizer refused without its object may have been allowed with it.
             decision = decision if decision.allowed or request.code >= 400 else ALLOWED
@@ -109,10 +118,18 @@ class Router:
             what = f"{request.scope['method']} {request.scope['path']}"
             await self._fail(request, refusal_of(error, request.id, what))
         finally:
+            ticket.leave()
             if clock is not None:
                 self._deadlines.end(clock)
             self._observe(request.verb, path, kind, request.code, started)
             self._service.config.auditor.record(attributes, decision, {"code": request.code, "id": request.id})
+
+    async def _turn(self, request: Request, path: Path) -> Ticket:
+        """Wait until it is this request's turn. Raises ApiError 429."""
+        asked = Asked(request.verb, path.group, path.resource, path.subresource, path.namespace, "")
+        place = self._flow.place(request.identity, asked)
+        request.flow_headers = place.headers
+        return _NOTHING_HELD if place.level is None else await self._flow.enter(place)
 
     def _observe(self, verb: str, path: Path, kind: Kind | None, code: int, started: float) -> None:
         """Count the request. What is not served has no name of its own: clients could make up any number of them."""
@@ -192,5 +209,6 @@ def _attributes(
     )
 
 
+_NOTHING_HELD: Ticket = FREE
 _UNKNOWN: Any = None
 """Stands for the kind of a request whose kind is not served; nothing reads it."""

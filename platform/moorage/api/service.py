@@ -11,6 +11,7 @@ from moorage.api.config import ApiConfig
 from moorage.api.contracts import Attributes, Decision, Identity, View
 from moorage.api.deadlines import Deadlines
 from moorage.api.errors import forbidden
+from moorage.api.fairness import FlowControl
 from moorage.api.metrics import Metrics
 from moorage.api.request import Request
 from moorage.api.writing.contracts import Writer
@@ -32,6 +33,7 @@ class Service:
         self.executor = Executor(config.store)
         self.metrics = Metrics()
         self.deadlines = Deadlines(config.request_seconds)
+        self.flow = FlowControl(config.flow_owners)
         self.streams: set[Callable[[], None]] = set()
         """What ends each open stream (watches, logs)."""
         self.stopping = asyncio.Event()

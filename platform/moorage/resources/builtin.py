@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from moorage.resources import (
     apps,
+    authentication,
     authorization,
     coordination,
     discovery,
@@ -57,6 +58,7 @@ BUILTIN = (
     services.SERVICE,
     apps.DEPLOYMENT,
     apps.REPLICA_SET,
+    authentication.TOKEN_REVIEW,
     authorization.SELF_SUBJECT_REVIEW,
     authorization.LOCAL_SUBJECT_ACCESS_REVIEW,
     authorization.SELF_SUBJECT_ACCESS_REVIEW,

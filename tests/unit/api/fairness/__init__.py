@@ -1,0 +1,1 @@
+"""Tests of moorage.api.fairness."""
