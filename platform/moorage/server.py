@@ -38,14 +38,14 @@ from moorage.supervisor import notice
 from moorage_gitops.host.app import build_git_app
 from moorage_gitops.host.config import GitHostConfig
 from moorage_tenants.audit import FileAuditor
+from moorage_tenants.authorisation.nodes import NodeRole
+from moorage_tenants.authorisation.teams import TeamRole
 from moorage_tenants.controller_role import ControllerRole
-from moorage_tenants.node_role import NodeRole
+from moorage_tenants.limits.charging import ObjectCharger
 from moorage_tenants.pod_index import PodIndex
-from moorage_tenants.quota import ObjectCharger
 from moorage_tenants.roles import RoleAuthorizer
 from moorage_tenants.sealing import BadKek
 from moorage_tenants.secret_service.parts import SecretParts
-from moorage_tenants.team_role import TeamRole
 from moorage_tenants.token_api import PATH as TOKENS
 from moorage_tenants.token_api import TokenEndpoints
 from moorage_tenants.tokens import TokenAuthenticator

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from moorage.resources.kind import Document, FieldError, Kind
-from moorage.store.contracts import Entry, Precondition, RefUpdate
+from moorage.store.contracts import Charge, Entry, Limits, Precondition, RefUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,28 @@ class Attributes:
     view: View | None = None
 
 
+class Visible(Protocol):
+    """Which objects of a collection may be shown to somebody who may not list it whole."""
+
+    @property
+    def stamp(self) -> int:
+        """Changes whenever what is visible may have changed."""
+        ...
+
+    def __call__(self, name: str) -> bool:
+        """Whether the object called ``name`` may be shown, as of now."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """``reason`` is shown to the user where it is a refusal."""
+    """``reason`` is shown to the user where it is a refusal. ``visible`` comes with the refusal of a list or watch whose
+    answer may be narrowed instead: who does not know of it refuses.
+    """
 
     allowed: bool
     reason: str = ""
+    visible: Visible | None = None
 
 
 class Authorizer(Protocol):
@@ -80,6 +96,27 @@ class Authorizer(Protocol):
 
     async def authorise(self, attributes: Attributes) -> Decision:
         """Whether this may be done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What somebody may do, as rules in the form of a role's. ``incomplete`` says why some are not listed, "" for nothing."""
+
+    resources: Sequence[Document]
+    paths: Sequence[Document]
+    incomplete: str = ""
+
+
+class Reviewer(Protocol):
+    """Answers questions about rights (``kubectl auth can-i``)."""
+
+    async def explain(self, attributes: Attributes) -> Decision:
+        """As ``authorise``, with a reason also for what is allowed."""
+        ...
+
+    async def rights(self, identity: Identity, namespace: str) -> Rights:
+        """All that ``identity`` may do in ``namespace``."""
         ...
 
 
@@ -144,8 +181,16 @@ class Companions(Protocol):
 class Charger(Protocol):
     """Computes what quotas know of an object, before the write."""
 
-    def charge(self, kind: Kind, document: Document) -> Mapping[str, int]:
-        """Resource name -> integer amount (pods, cpu in millicores, memory in bytes, count/KIND...)."""
+    def charge(self, kind: Kind, document: Document) -> Charge:
+        """Resource name -> integer amount (pods, cpu in millicores, memory in bytes, count/KIND...), and its class."""
+        ...
+
+    def limits(self, kind: Kind, document: Document, old: Document | None) -> Limits | None:
+        """The quota rows that this write sets (a ResourceQuota's, a Tenant's); None where it changes none."""
+        ...
+
+    def tenant(self, kind: Kind, document: Document) -> str | None:
+        """Whose this Namespace is ("" for nobody's); None for every other kind."""
         ...
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from moorage.resources.kind import ResourceKey
 
@@ -47,6 +48,28 @@ class Op(StrEnum):
     DELETE = "delete"
 
 
+Charge: TypeAlias = Mapping[str, "int | Mapping[str, Any]"]
+"""What an object takes from quotas: resource name -> amount. Under "@" stands its class, which scoped quotas look at:
+``{"scopes": ["NotTerminating", "BestEffort"], "priorityClass": "high", "volumeAttributesClass": ["gold"]}``. A charge without
+a class counts in quotas without scopes only.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The quota rows of one scope, as they shall be: ``quota/NAMESPACE/NAME`` (a ResourceQuota) or ``tenant/NAME``.
+
+    ``hard``: resource -> the most that may be used; rows of other resources are removed, all of them where it is empty.
+    What exists is counted, and may be more than the limit. ``matcher``: requirements on the class of a charge, all of
+    which must hold: ``{"scope": "PriorityClass", "operator": "In", "values": ["high"]}``. PriorityClass and
+    VolumeAttributesClass know In, NotIn, Exists and DoesNotExist, the other scopes Exists. Empty: every charge counts.
+    """
+
+    scope: str
+    hard: Mapping[str, int] = field(default_factory=dict)
+    matcher: Sequence[Mapping[str, Any]] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
     """One member of a batch.
@@ -55,8 +78,13 @@ class Write:
     ``expect_revision`` and ``expect_uid`` are preconditions; None asks for nothing. An UPDATE or DELETE of a missing
     key is NOT_FOUND.
     ``sealed`` says that the document must not be stored in the clear. ``charge`` is the quota charge vector
-    (resource name -> integer amount).
+    (resource name -> integer amount), with its class under "@" (see ``Charge``).
     ``expires_in`` is seconds to live, or None.
+    ``tenant`` is for Namespaces only: whose it is ("" for nobody's); None keeps the stored one. The tenant of everything
+    else is its namespace's, looked up inside the commit.
+    ``limits`` sets quota rows in the same transaction; None says nothing of them. The deletion of an object that set some
+    removes them by itself.
+    ``subresource`` is told to the audit.
     """
 
     op: Op
@@ -67,9 +95,11 @@ class Write:
     expect_revision: int | None = None
     expect_uid: str | None = None
     sealed: bool = False
-    tenant: str = ""
-    charge: Mapping[str, int] = field(default_factory=dict)
+    tenant: str | None = None
+    charge: Charge = field(default_factory=dict)
     expires_in: int | None = None
+    limits: Limits | None = None
+    subresource: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +135,23 @@ class Origin:
     request_id: str = ""
     field_manager: str = ""
     source_commit: str = ""
+    verb: str = ""
+    """The API's verb (create, update, patch, apply, delete ...); "" for the plain one of each write."""
+    groups: Sequence[str] = ()
+    impersonator: str = ""
+    """Who really asked, where ``actor`` is impersonated."""
+    source_ip: str = ""
+    user_agent: str = ""
+
+
+class Exceeded(NamedTuple):
+    """A quota that a write does not fit into. ``asked`` is what the write would add; amounts are as in the charge."""
+
+    scope: str
+    resource: str
+    used: int
+    asked: int
+    hard: int
 
 
 class Outcome(StrEnum):
@@ -117,6 +164,7 @@ class Outcome(StrEnum):
     """The revision precondition did not hold."""
     UID_MISMATCH = "uid_mismatch"
     QUOTA = "quota"
+    """``Verdict.exceeded`` tells which."""
     PRECONDITION = "precondition"
     """A Precondition or RefUpdate of the transaction did not hold; ``detail`` names it."""
     ABORTED = "aborted"
@@ -130,6 +178,11 @@ class Verdict:
     outcome: Outcome
     revision: int
     detail: str = ""
+
+    @property
+    def exceeded(self) -> Sequence[Exceeded]:
+        """Every limit that does not hold what a QUOTA member asks for, ordered by (scope, resource)."""
+        return [Exceeded(**each) for each in json.loads(self.detail)] if self.outcome is Outcome.QUOTA else ()
 
 
 class Entry(Protocol):
@@ -237,6 +290,12 @@ class Subscription(Protocol):
 
     def __aiter__(self) -> AsyncIterator[Sequence[Change]]: ...
 
+    def poll(self) -> Sequence[Change]:
+        """What has arrived by now, without waiting: for one that began at the cache's own revision and is not iterated.
+        Raises TooSlow and Expired as iteration does.
+        """
+        ...
+
     def close(self) -> None:
         """Stop; idempotent."""
         ...
@@ -328,6 +387,16 @@ class SealContext:
     namespace: str
     name: str
     uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """A wrapped data key. The current one of a namespace is the first of its highest generation."""
+
+    namespace: str
+    key_id: str
+    generation: int
+    wrapped: bytes
 
 
 class KeyStore(Protocol):

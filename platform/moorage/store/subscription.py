@@ -67,6 +67,12 @@ class CacheSubscription:
             self._cache.unsubscribe(self)
             self._notify()
 
+    def poll(self) -> Sequence[Change]:
+        """What has arrived by now, without waiting. Raises TooSlow, Expired."""
+        if self._error is not None:
+            raise self._error
+        return self._take() if self._queue else ()
+
     def __aiter__(self) -> AsyncIterator[Sequence[Change]]:
         return self
 

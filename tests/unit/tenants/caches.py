@@ -58,6 +58,15 @@ class MemorySubscription:
     def put(self, changes: Sequence[Change] | None) -> None:
         self._queue.put_nowait(changes)
 
+    def poll(self) -> Sequence[Change]:
+        changes: list[Change] = []
+        while not self._queue.empty():
+            batch = self._queue.get_nowait()
+            if batch is None:
+                raise TooSlow
+            changes.extend(batch)
+        return changes
+
     async def __aiter__(self) -> AsyncIterator[Sequence[Change]]:
         while True:
             changes = await self._queue.get()

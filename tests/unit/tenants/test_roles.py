@@ -11,10 +11,10 @@ import pytest
 from moorage.api.contracts import Attributes, Decision, Identity
 from moorage_tenants import names
 from moorage_tenants.controller_role import ControllerRole
-from moorage_tenants.node_role import NodeRole
+from moorage_tenants.authorisation.nodes import NodeRole
 from moorage_tenants.pod_index import PodIndex
 from moorage_tenants.roles import RoleAuthorizer
-from moorage_tenants.team_role import TeamRole
+from moorage_tenants.authorisation.teams import TeamRole
 from tests.unit.tenants.caches import MemoryCache
 
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from moorage.api.contracts import Attributes
 from moorage.store.contracts import Cache
 from moorage_tenants import names
+from moorage_tenants.authorisation.words import OWN_GROUP, READ_VERBS, object_name
 from moorage_tenants.pod_index import PodIndex, node_of
-from moorage_tenants.roles import OWN_GROUP, READ_VERBS, object_name
 
 _OWN_NODE = READ_VERBS | {"create", "update", "patch"}
 _LEASE = frozenset({"get", "create", "update", "patch", "delete"})

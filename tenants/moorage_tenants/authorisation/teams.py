@@ -9,7 +9,7 @@ from __future__ import annotations
 from moorage.api.contracts import Attributes
 from moorage.store.contracts import Cache
 from moorage_tenants import names
-from moorage_tenants.roles import READ_VERBS
+from moorage_tenants.authorisation.words import READ_VERBS
 
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 _GROUPS = frozenset(
