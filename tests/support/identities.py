@@ -8,6 +8,7 @@ from typing import Any
 
 from moorage.api.contracts import AdmissionRequest, Attributes, Decision, Identity
 from moorage.resources.kind import Document, FieldError, Kind
+from moorage.store.contracts import Charge, Limits
 
 MASTERS = "system:masters"
 ADMIN = Identity("admin", frozenset((MASTERS, "system:authenticated")))
@@ -21,7 +22,7 @@ class TestAuthenticator:
     __test__ = False
     identities: dict[str, Identity] = field(default_factory=lambda: {"admin-token": ADMIN, "nobody-token": NOBODY})
 
-    async def authenticate(self, authorization: str) -> Identity | None:
+    async def authenticate(self, authorization: str, certificate: bytes | None = None) -> Identity | None:
         """The identity behind a header, or None."""
         scheme, _, token = authorization.partition(" ")
         return self.identities.get(token) if scheme == "Bearer" else None
@@ -48,9 +49,17 @@ class TestAuthorizer:
 class FreeCharger:
     """Nothing costs anything."""
 
-    def charge(self, kind: Kind, document: Document) -> Mapping[str, int]:
+    def charge(self, kind: Kind, document: Document) -> Charge:
         """No charge."""
         return {}
+
+    def limits(self, kind: Kind, document: Document, old: Document | None) -> Limits | None:
+        """No quota rows."""
+        return None
+
+    def tenant(self, kind: Kind, document: Document) -> str | None:
+        """Nobody's."""
+        return None
 
 
 @dataclass

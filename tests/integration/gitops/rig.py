@@ -20,12 +20,13 @@ from moorage.api.contracts import Attributes, Decision, Identity
 from moorage.api.service import Service
 from moorage.api.transactions.engine import Engine
 from moorage.resources.builtin import builtin_registry
-from moorage.resources.kind import Document, Kind, ResourceKey
+from moorage.resources.kind import Document, ResourceKey
 from moorage_gitops.host.app import GitApp, build_git_app
 from moorage_gitops.host.config import GitHostConfig, GitLimits
 from moorage_gitops.host.manifests.limits import ManifestLimits
 from tests.integration.gitops.memory import MemoryStore
 from tests.support.apiserver import NoTunnels
+from tests.support.identities import FreeCharger
 from tests.support.wait import until
 
 TOKENS = {
@@ -38,7 +39,7 @@ TOKENS = {
 class Tokens:
     """Authenticator: the table above, by bearer token or by the password of basic authentication."""
 
-    async def authenticate(self, authorization: str) -> Identity | None:
+    async def authenticate(self, authorization: str, certificate: bytes | None = None) -> Identity | None:
         scheme, _, value = authorization.partition(" ")
         if scheme == "Basic":
             value = base64.b64decode(value).decode().partition(":")[2]
@@ -55,13 +56,6 @@ class Teams:
         where = f'in namespace "{attributes.namespace}"' if attributes.namespace else "at the cluster scope"
         what = f'User "{attributes.identity.name}" cannot {attributes.verb} resource "{attributes.resource}"'
         return Decision(False, f"{what} {where}")
-
-
-class NoCharge:
-    """Charger of nothing."""
-
-    def charge(self, kind: Kind, document: Document) -> Mapping[str, int]:
-        return {}
 
 
 class Records:
@@ -103,7 +97,7 @@ class Rig:
                 store=self.store,
                 authenticator=Tokens(),
                 authorizer=Teams(),
-                charger=NoCharge(),
+                charger=FreeCharger(),
                 auditor=self.records,
                 tunnels=NoTunnels(),
             )

@@ -64,7 +64,7 @@ class Deleter:
         new, wait = marked(kind, old, options)
         if new is None:
             return Planned(kind, "unchanged", current.key, current.uid, None, None, current)
-        return self._planner.replaced(kind, new, current, ends=not wait, action="deleted")
+        return self._planner.replaced(kind, new, current, old, ends=not wait, action="deleted")
 
     async def _admit(self, request: AdmissionRequest) -> None:
         chain = self._planner.chain

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from moorage.api.errors import ApiError, already_exists, conflict, forbidden, not_found
+from moorage.api.writing import quotas
 from moorage.api.writing.contracts import Planned, View, Writer
 from moorage.api.writing.views import CacheView
 from moorage.store.contracts import Op, Origin, Outcome, Store, Verdict
@@ -87,7 +88,7 @@ def refusal(planned: Planned, verdict: Verdict | None) -> ApiError:
     kind, name = planned.kind, planned.key.name
     outcome = Outcome.CONFLICT if verdict is None else verdict.outcome
     if outcome is Outcome.QUOTA:
-        return forbidden(kind.group, kind.plural, name, verdict.detail if verdict else "exceeded quota")
+        return forbidden(kind.group, kind.plural, name, quotas.sentence(verdict.exceeded if verdict else ()))
     if outcome is Outcome.EXISTS:
         return already_exists(kind.group, kind.plural, name)
     if outcome is Outcome.NOT_FOUND and planned.write is not None and planned.write.op is not Op.CREATE:

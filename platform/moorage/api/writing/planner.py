@@ -162,8 +162,10 @@ class Planner:
             encoded,
             storage_version=conversion.storage_version(kind),
             sealed=kind.sealed,
+            tenant=self.charger.tenant(kind, document),
             charge=self.charger.charge(kind, document),
             expires_in=kind.ttl,
+            limits=self.charger.limits(kind, document, None),
         )
         return await self.joined(Planned(kind, "created", write.key, uid, write, encoded, None), request, document)
 
@@ -195,7 +197,7 @@ class Planner:
         else:
             errors = [*kind.validate(new), *kind.validate_update(new, old)] if subresource != "binding" else []
         await self._check(kind, name, errors, request, new)
-        return await self.joined(self.replaced(kind, new, current, ends=_ends(kind, new)), request, new)
+        return await self.joined(self.replaced(kind, new, current, old, ends=_ends(kind, new)), request, new)
 
     async def joined(self, planned: Planned, request: AdmissionRequest, document: Document | None) -> Planned:
         """``planned`` with what is written together with it. Raises ApiError where that cannot be."""
@@ -218,9 +220,11 @@ class Planner:
         return new
 
     def replaced(
-        self, kind: Kind, new: Document, current: Entry, *, ends: bool, action: Action = "configured"
+        self, kind: Kind, new: Document, current: Entry, old: Document, *, ends: bool, action: Action = "configured"
     ) -> Planned:
-        """A plan that stores ``new`` in place of ``current``, or removes it with ``new`` as its last state."""
+        """A plan that stores ``new`` in place of ``current``, or removes it with ``new`` as its last state. ``old`` is the
+        document of ``current``.
+        """
         encoded = conversion.stored(kind, new)
         write = Write(
             Op.DELETE if ends else Op.UPDATE,
@@ -231,8 +235,10 @@ class Planner:
             expect_revision=current.revision,
             expect_uid=current.uid,
             sealed=kind.sealed,
+            tenant=None if ends else self.charger.tenant(kind, new),
             charge={} if ends else self.charger.charge(kind, new),
             expires_in=kind.ttl,
+            limits=None if ends else self.charger.limits(kind, new, old),
         )
         return Planned(kind, action, current.key, current.uid, write, encoded, current, gone=ends)
 

@@ -1,0 +1,1 @@
+"""Charges, quotas, limit ranges, priorities."""
