@@ -46,6 +46,7 @@ from moorage_tenants.pod_index import PodIndex
 from moorage_tenants.roles import RoleAuthorizer
 from moorage_tenants.sealing import BadKek
 from moorage_tenants.secret_service.parts import SecretParts
+from moorage_tenants.tenancy import NamespaceFurniture, TenancyAdmission
 from moorage_tenants.token_api import PATH as TOKENS
 from moorage_tenants.token_api import TokenEndpoints
 from moorage_tenants.tokens import TokenAuthenticator
@@ -140,8 +141,8 @@ async def _compose(
             authenticator=authenticator,
             authorizer=authorizer,
             charger=ObjectCharger(),
-            admissions=(allocation,),
-            companions=(allocation, *secret_parts.companions),
+            admissions=(TenancyAdmission(authorizer), allocation),
+            companions=(allocation, NamespaceFurniture(registry), *secret_parts.companions),
             service_cidrs=config.service_cidrs,
             auditor=auditor,
             tunnels=Tunnels(store.tunnels, await _peers(config, store, name, secret_parts), authenticator, authorizer),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from moorage.resources import names, quantity
+from moorage.resources import names, quantity, timestamps
 from moorage.resources.declaring import by_name, status_of
 from moorage.resources.kind import Column, Document, Kind, ResourceKey
 from moorage.resources.metadata import metadata_update_errors
@@ -34,6 +34,7 @@ DEFAULT_ROLE = "edit"
 DEFAULT_KEEP_DAYS = 7
 DEFAULT_SERVICE_TYPES = ("ClusterIP", "ExternalName")
 DEFAULT_POD_SECURITY = "baseline"
+_DAY = 86400
 
 
 def tenant_of(labels: Mapping[str, str]) -> str:
@@ -46,6 +47,15 @@ def is_locked(tenant: Document) -> bool:
     spec = tenant.get("spec") or {}
     metadata = tenant.get("metadata") or {}
     return bool(spec.get("suspended") or spec.get("deletion") is not None or "deletionTimestamp" in metadata)
+
+
+def delete_at(tenant: Document) -> float | None:
+    """When a tenant that is marked for deletion is deleted, in seconds since the epoch; None where it is not marked."""
+    deletion = (tenant.get("spec") or {}).get("deletion") or {}
+    requested = deletion.get("requestedAt")
+    if not requested:
+        return None
+    return timestamps.parse(requested).timestamp() + deletion.get("keepDays", DEFAULT_KEEP_DAYS) * _DAY
 
 
 def hard_limits(tenant: Document) -> dict[str, str]:
