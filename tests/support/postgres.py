@@ -62,6 +62,14 @@ def database_url(postgres_cluster: Postgres) -> Iterator[str]:
     drop_database(postgres_cluster, name)
 
 
+@pytest.fixture(scope="module")
+def module_database_url(postgres_cluster: Postgres) -> Iterator[str]:
+    """The URL of a migrated database that a module's tests share; they must not meet each other's objects in it."""
+    name = create_database(postgres_cluster, TEMPLATE)
+    yield postgres_cluster.url_for(name)
+    drop_database(postgres_cluster, name)
+
+
 @pytest.fixture
 def empty_database_url(postgres_cluster: Postgres) -> Iterator[str]:
     """The URL of a fresh database without any schema."""

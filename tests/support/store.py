@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from moorage.resources.kind import ResourceKey
 from moorage.store import PostgresStore, StoreSettings, open_store
-from moorage.store.contracts import Change, Encoded, Entry, Key, KeyStore, Op, Origin, SealContext, Write
+from moorage.store.contracts import Change, Charge, Encoded, Entry, Key, KeyStore, Op, Origin, SealContext, Write
 
 PODS = ResourceKey("", "pods")
 CONFIGMAPS = ResourceKey("", "configmaps")
@@ -73,8 +73,8 @@ def create(
     uid: str = "",
     sealed: bool = False,
     expires_in: int | None = None,
-    tenant: str = "",
-    charge: Mapping[str, int] | None = None,
+    tenant: str | None = None,
+    charge: Charge | None = None,
     **content: Any,
 ) -> Write:
     uid = uid or str(uuid.uuid4())
@@ -96,8 +96,8 @@ def update(
     *,
     expect: int | None = None,
     sealed: bool = False,
-    tenant: str = "",
-    charge: Mapping[str, int] | None = None,
+    tenant: str | None = None,
+    charge: Charge | None = None,
     **content: Any,
 ) -> Write:
     return Write(

@@ -7,10 +7,11 @@ import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import orjson
 
-from moorage.store import wire
+from moorage.store import audited, quotas, wire
 from moorage.store.contracts import (
     Encoded,
     EventType,
@@ -39,9 +40,22 @@ OUTCOMES = (
     Outcome.ABORTED,
 )
 STATEMENT = b"moorage_commit"
-_PLACES = ", ".join(f"${number}" for number in range(1, 27))
-PREPARE = f"PREPARE moorage_commit AS SELECT * FROM moorage_commit_1({_PLACES})"  # noqa: S608 - constants of this module
+_PLACES = ", ".join(f"${number}" for number in range(1, 34))
+PREPARE = f"PREPARE moorage_commit AS SELECT * FROM moorage_commit_2({_PLACES})"  # noqa: S608 - constants of this module
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class Note(NamedTuple):
+    """What the commit function is told of a write beside the write: the audit row's details (None for no row), the digest of
+    what is stored, and whether a Secret's version is kept.
+    """
+
+    detail: bytes | None
+    digest: bytes | None
+    keep: int
+
+
+NO_NOTE = Note(None, None, 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +69,8 @@ class Request:
     preconditions: Sequence[Precondition] = ()
     refs: Sequence[RefUpdate] = ()
     size: int = 0
+    notes: Sequence[Note] = ()
+    """One for each write; where there are none, the batch leaves no rows in the audit."""
     answer: asyncio.Future[list[Verdict]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -116,12 +132,15 @@ def find_nul(value: object, path: str = "") -> str:
     return ""
 
 
-def parameters(batch: Batch, writer: str, writer_epoch: int, epoch: int) -> tuple[bytes | None, ...]:
-    """The function's arguments, in binary."""
+def parameters(
+    batch: Batch, writer: str, writer_epoch: int, epoch: int, anchor: bytes | None = None
+) -> tuple[bytes | None, ...]:
+    """The function's arguments, in binary. ``anchor`` is the JSON of the head of this server's own audit chain."""
     writes = batch.writes
     origins = [request.origin for request in batch.requests for _ in request.writes]
     sealed = [ciphertext for request in batch.requests for ciphertext in request.sealed]
     bodies = [write.encoded.body if write.encoded is not None and not write.sealed else None for write in writes]
+    notes = [note for request in batch.requests for note in request.notes or [NO_NOTE] * len(request.writes)]
     text = wire.text_array
     first = batch.requests[0]
     return (
@@ -150,7 +169,14 @@ def parameters(batch: Batch, writer: str, writer_epoch: int, epoch: int) -> tupl
         text(origin.field_manager for origin in origins),
         text(origin.source_commit for origin in origins),
         wire.jsonb(_conditions(first.preconditions)),
-        wire.jsonb(_refs(first.refs, first.origin.actor)),
+        wire.jsonb(_refs(first.refs, first.origin)),
+        wire.jsonb_array(quotas.encoded(write) for write in writes),
+        text(origin.verb or write.op.value for origin, write in zip(origins, writes, strict=True)),
+        text(write.subresource for write in writes),
+        wire.json_array([note.detail for note in notes]),
+        wire.bytea_array([note.digest for note in notes]),
+        wire.int2_array(note.keep for note in notes),
+        anchor,
     )
 
 
@@ -202,7 +228,7 @@ def _conditions(preconditions: Sequence[Precondition]) -> bytes | None:
     return orjson.dumps(items)
 
 
-def _refs(refs: Sequence[RefUpdate], actor: str) -> bytes | None:
+def _refs(refs: Sequence[RefUpdate], origin: Origin) -> bytes | None:
     if not refs:
         return None
     return orjson.dumps(
@@ -213,7 +239,8 @@ def _refs(refs: Sequence[RefUpdate], actor: str) -> bytes | None:
                 "old": ref.old,
                 "new": ref.new,
                 "result": ref.result,
-                "actor": actor,
+                "actor": origin.actor,
+                **dict(audited.push(origin)),
             }
             for ref in refs
         ]

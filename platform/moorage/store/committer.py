@@ -223,6 +223,7 @@ class Committer:
                     [request.writes[number] for number in missing],
                     [request.sealed[number] for number in missing],
                     request.origin,
+                    notes=[request.notes[number] for number in missing] if request.notes else (),
                 )
                 for number, verdict in zip(missing, await self._commit_rest(again, deadline), strict=True):
                     mine[number] = verdict

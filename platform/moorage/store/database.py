@@ -215,6 +215,14 @@ class Readers:
                 await self._forget_idle()
         raise AssertionError("not reached")
 
+    async def fetch_once(self, query: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """Rows that a write returns which must not be repeated. Raises Unavailable, also where it may have happened."""
+        async with self.connection() as connection:
+            cursor = connection.cursor(binary=True)
+            with limited(connection, self._database.settings.read_deadline):
+                await cursor.execute(query.encode(), parameters)
+                return await cursor.fetchall()
+
     async def execute(self, query: str, parameters: tuple[object, ...] = ()) -> int:
         """Run a write that may be repeated without harm; how many rows it touched. Raises Unavailable."""
         async with self.connection() as connection:

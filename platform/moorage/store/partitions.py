@@ -1,8 +1,9 @@
-"""Partitions of the change log: made ahead, and by a writer that finds none."""
+"""Partitions of the change log and of the audit: made ahead, and by a writer that finds none."""
 
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 from moorage.store.database import Connection
 from moorage.store.settings import StoreSettings
@@ -12,6 +13,12 @@ log = logging.getLogger("moorage.store.partitions")
 NEXT = "SELECT greatest(c.base_revision, (SELECT max(last_revision) FROM batches)) + 1 FROM cluster c"
 BOUNDS = "SELECT lower, upper FROM moorage_partitions_1()"
 MAKE = "SELECT moorage_make_partition_1(%s, %s)"
+AUDIT = """
+SELECT d.day FROM (SELECT date_trunc('day', clock_timestamp(), 'UTC') + make_interval(days => n) AS day
+                   FROM generate_series(0, 2) n) d
+WHERE NOT EXISTS (SELECT FROM moorage_audit_partitions_2() p WHERE p.lower = d.day)
+"""
+MAKE_AUDIT = "SELECT moorage_make_audit_partition_2(%s)"
 
 
 def missing(bounds: list[tuple[int, int]], following: int, size: int, ahead: int) -> list[tuple[int, int]]:
@@ -41,4 +48,13 @@ async def make_partitions(connection: Connection, settings: StoreSettings, *, ro
     for low, high in ranges:
         await connection.execute(MAKE, (low, high))
         log.info("partition made", extra={"action": "partition", "lower": low, "upper": high})
+    for (day,) in await (await connection.execute(AUDIT)).fetchall():
+        await make_audit_partition(connection, day)
     return len(ranges)
+
+
+async def make_audit_partition(connection: Connection, at: datetime) -> None:
+    """Make the audit's partition for the day (UTC) of ``at``, unless it is there."""
+    row = await (await connection.execute(MAKE_AUDIT, (at,))).fetchone()
+    if row is not None and row[0]:
+        log.info("partition of the audit made", extra={"action": "partition", "day": f"{at:%Y-%m-%d}"})

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 
 from moorage.resources.kind import ResourceKey
-from moorage.store import commit
+from moorage.store import audited, commit
 from moorage.store.cache import ResourceCache
+from moorage.store.commit import Note
 from moorage.store.committer import Committer
 from moorage.store.contracts import (
     Entry,
@@ -38,8 +39,12 @@ from moorage.store.partitions import make_partitions
 from moorage.store.past import entries_at
 from moorage.store.probe import Probe
 from moorage.store.quotas import Quotas
+from moorage.store.resealing import Resealing
+from moorage.store.rotations import Rotations
 from moorage.store.rows import Row, Unsealer
+from moorage.store.secret_versions import SecretVersions
 from moorage.store.settings import StoreSettings
+from moorage.store.signing_keys import SigningKeys
 from moorage.store.tokens import Tokens
 from moorage.store.tunnels import NodeTunnels
 from moorage.store.upkeep import Upkeep
@@ -55,7 +60,8 @@ REFS = "SELECT ref, object_id FROM git_refs WHERE repository = %s ORDER BY ref"
 
 
 class PostgresStore:
-    """Implements ``contracts.Store``; beside it the small tables: ``keys``, ``tokens``, ``tunnels``, ``quotas``.
+    """Implements ``contracts.Store``; beside it the small tables: ``keys``, ``tokens``, ``tunnels``, ``quotas``,
+    ``signing_keys``, ``rotations``, ``secret_versions``, and ``resealing``.
     Made by ``open_store``.
     """
 
@@ -72,6 +78,8 @@ class PostgresStore:
         self.tokens = Tokens(self._readers)
         self.tunnels = NodeTunnels(self._readers)
         self.quotas = Quotas(self._readers)
+        self.signing_keys = SigningKeys(self._readers)
+        self.rotations = Rotations(self._readers)
         self._probe = Probe(database, self._seen)
         self._listener = Listener(self.feed, self._probe, self._settings.poll)
         self._link = WriterLink(database, self._listener.heard)
@@ -88,6 +96,8 @@ class PostgresStore:
             await abandon(connection)
         self._sealer = sealer(self.keys, self.cluster)
         unsealer = Unsealer(self._sealer)
+        self.secret_versions = SecretVersions(self._readers, unsealer)
+        self.resealing = Resealing(self._readers, self._sealer)
         self._history = History(self._readers, unsealer, self._seen)
         self._loader = Loader(self._readers, unsealer, self._history, self.feed, self._settings.read_deadline)
         await self._link.connect(time.monotonic() + self._settings.connect_timeout)
@@ -128,14 +138,18 @@ class PostgresStore:
             elif write.op is not Op.DELETE:
                 raise ValueError(f"{write.op} of {write.key} needs a document")
         sealed = [await self._seal(write) for write in writes]
+        notes = self._notes(writes, sealed, origin)
         if atomic:
             size = sum(map(_size, writes))
-            return await self._committer.submit(commit.Request(writes, sealed, origin, True, preconditions, refs, size))
+            return await self._committer.submit(
+                commit.Request(writes, sealed, origin, True, preconditions, refs, size, notes)
+            )
         step = self._settings.batch_members
         requests = [
-            commit.Request(part, sealed[start : start + step], origin, size=sum(map(_size, part)))
+            commit.Request(part, sealed[place], origin, size=sum(map(_size, part)), notes=notes[place])
             for start in range(0, len(writes), step)
-            for part in (writes[start : start + step],)
+            for place in (slice(start, start + step),)
+            for part in (writes[place],)
         ]
         answers = await asyncio.gather(*map(self._committer.submit, requests), return_exceptions=True)
         verdicts: list[Verdict] = []
@@ -211,6 +225,21 @@ class PostgresStore:
     def _restart(self, epoch: int, head: int, horizon: int, reason: str) -> None:
         self._seen.restart(epoch)
         self.feed.reset(head, horizon, reason)
+
+    def _notes(self, writes: Sequence[Write], sealed: Sequence[bytes | None], origin: Origin) -> list[Note]:
+        """What the audit and the versions of Secrets need to know of each write."""
+        shared = audited.context(origin)
+        notes = []
+        for write, ciphertext in zip(writes, sealed, strict=True):
+            current: Entry | None = None
+            if write.op is Op.UPDATE and (cache := self.feed.caches.get(write.key.resource_key)) is not None:
+                current = cache.get(write.key.namespace, write.key.name)
+                # One that is not known to be what the write replaces tells nothing of what it changes.
+                if current is not None and write.expect_revision != current.revision:
+                    current = None
+            detail = audited.details(write, origin, shared, current)
+            notes.append(Note(detail, audited.digest(write, ciphertext), audited.keeps_version(write, current)))
+        return notes
 
     async def _seal(self, write: Write) -> bytes | None:
         if not write.sealed or write.encoded is None:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -107,9 +108,12 @@ objects = Table(
     _needed("revision", BigInteger),
     *_stored(),
     Column("expires_at", TIME),
+    Column("digest", LargeBinary),
     PrimaryKeyConstraint("storage_group", "resource", "namespace", "name"),
     CheckConstraint("(document IS NULL) <> (sealed IS NULL)", name="objects_document_or_sealed"),
     Index("objects_expires_at", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
+    Index("objects_namespace", "namespace", postgresql_where=text("charge IS NOT NULL")),
+    Index("objects_tenant", "tenant", "name", postgresql_where=text("resource = 'namespaces'")),
 )
 
 revisions = Table(
@@ -141,7 +145,11 @@ quotas = Table(
     _needed("resource", KEY),
     _needed("hard", BigInteger),
     _needed("used", BigInteger),
+    Column("subject", KEY, nullable=False, server_default=""),
+    Column("matcher", JSONB),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("scope", "resource"),
+    Index("quotas_subject", "subject"),
 )
 
 data_keys = Table(
@@ -165,6 +173,103 @@ tokens = Table(
     Column("expires_at", TIME),
     _needed("created_at", TIME),
     _needed("description", Text),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("kind", KEY, nullable=False, server_default="personal"),
+    Column("scopes", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("created_by", Text, nullable=False, server_default=""),
+    Column("last_used_at", TIME),
+    Column("used_at", TIME),
+    Column("revoked_at", TIME),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    _needed("purpose", KEY),
+    _needed("key_id", KEY),
+    Column("serial", BigInteger, Identity(always=True), nullable=False),
+    _needed("sealed", LargeBinary),
+    _needed("public", LargeBinary),
+    _needed("created_at", TIME),
+    Column("retired_at", TIME),
+    PrimaryKeyConstraint("purpose", "key_id"),
+)
+
+secret_versions = Table(
+    "secret_versions",
+    metadata,
+    _needed("namespace", KEY),
+    _needed("name", KEY),
+    _needed("version", BigInteger),
+    _needed("uid", KEY),
+    _needed("revision", BigInteger),
+    _needed("sealed", LargeBinary),
+    _needed("revision_offset", Integer),
+    _needed("actor", Text),
+    _needed("source_commit", KEY),
+    _needed("at", TIME),
+    Column("deleted_at", TIME),
+    PrimaryKeyConstraint("namespace", "name", "version"),
+    Index("secret_versions_deleted", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
+)
+
+rotations = Table(
+    "rotations",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _needed("kind", KEY),
+    _needed("scope", KEY),
+    _needed("started_by", Text),
+    _needed("total", BigInteger),
+    _needed("done", BigInteger),
+    _needed("message", Text),
+    _needed("started_at", TIME),
+    _needed("changed_at", TIME),
+    Column("finished_at", TIME),
+    Index("rotations_running", "kind", "scope", unique=True, postgresql_where=text("finished_at IS NULL")),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    _needed("at", TIME),
+    _needed("chain", KEY),
+    _needed("seq", BigInteger),
+    _needed("server", KEY),
+    _needed("request_id", KEY),
+    _needed("actor", Text),
+    _needed("verb", KEY),
+    _needed("storage_group", KEY),
+    _needed("resource", KEY),
+    _needed("subresource", KEY),
+    _needed("namespace", KEY),
+    _needed("name", KEY),
+    _needed("source_commit", KEY),
+    _needed("allowed", Boolean),
+    _needed("code", Integer),
+    _needed("revision", BigInteger),
+    Column("old_digest", LargeBinary),
+    Column("new_digest", LargeBinary),
+    _needed("detail", JSON),
+    _needed("hash", LargeBinary),
+    PrimaryKeyConstraint("at", "chain", "seq"),
+    postgresql_partition_by="RANGE (at)",
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    _needed("hash", LargeBinary),
+)
+
+audit_floors = Table(
+    "audit_floors",
+    metadata,
+    Column("chain", KEY, primary_key=True),
+    _needed("seq", BigInteger),
+    _needed("hash", LargeBinary),
+    _needed("at", TIME),
 )
 
 git_refs = Table(

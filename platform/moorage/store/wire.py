@@ -15,7 +15,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import AdaptersMap, Dumper
 from psycopg.pq import Format
 
-BYTEA, JSON, TEXT, INT2, INT4, INT8 = 17, 114, 25, 21, 23, 20
+BYTEA, JSON, JSONB, TEXT, INT2, INT4, INT8 = 17, 114, 3802, 25, 21, 23, 20
 _HEADER = struct.Struct("!iiIii")
 _EMPTY = struct.Struct("!iiI")
 _LENGTH = struct.Struct("!i")
@@ -30,6 +30,10 @@ class ByteaArray(bytes):
 
 class JsonArray(bytes):
     """An encoded ``json[]``."""
+
+
+class JsonbArray(bytes):
+    """An encoded ``jsonb[]``."""
 
 
 class TextArray(bytes):
@@ -103,6 +107,11 @@ def json_array(items: Sequence[bytes | None]) -> JsonArray:
     return JsonArray(encode_array(JSON, items))
 
 
+def jsonb_array(items: Iterable[bytes | None]) -> JsonbArray:
+    """JSON texts; None is NULL."""
+    return JsonbArray(encode_array(JSONB, [jsonb(item) for item in items]))
+
+
 def bytea_array(items: Sequence[bytes | None]) -> ByteaArray:
     """Byte strings; None is NULL."""
     return ByteaArray(encode_array(BYTEA, items))
@@ -166,6 +175,7 @@ def adapters() -> AdaptersMap:
     for kind, array in (
         (ByteaArray, 1001),
         (JsonArray, 199),
+        (JsonbArray, 3807),
         (TextArray, 1009),
         (Int2Array, 1005),
         (Int4Array, 1007),

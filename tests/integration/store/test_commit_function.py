@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from moorage.store import StoreSettings
 from moorage.store.commit import PREPARE, Batch, Request, call, parameters
-from moorage.store.contracts import Op, Outcome, Precondition, RefUpdate, Write
+from moorage.store.contracts import Exceeded, Op, Outcome, Precondition, RefUpdate, Write
 from moorage.store.database import Database, translate
 from moorage.store.errors import StaleHistory, StaleWriter
 from moorage.store.pipe import Pipe
@@ -24,9 +24,11 @@ NAMES = ("a", "b", "c")
 RESET = """
 TRUNCATE objects, batches, quotas, writers, git_refs, git_pushes; TRUNCATE revisions;
 INSERT INTO writers VALUES ('model', 1, 'test', now());
-INSERT INTO quotas VALUES ('namespace/ns', 'pods', 2, 0), ('tenant/t', 'cpu', 10, 0);
+INSERT INTO quotas VALUES
+    ('quota/ns/q', 'pods', 2, 0, 'namespace/ns', NULL, 0), ('tenant/t', 'cpu', 10, 0, 'tenant/t', NULL, 0);
+INSERT INTO objects VALUES ('', 'namespaces', '', 'ns', 'n', 1, 'v1', 't', NULL, '{}', NULL, 0, NULL, NULL);
 UPDATE cluster SET base_revision = 1, epoch = 1;
-SELECT moorage_make_partition_1(1, 1000);
+SELECT moorage_make_partition_1(1, 1000), moorage_make_audit_partition_2(now());
 """
 
 
@@ -34,11 +36,11 @@ class Model:
     """What the function must do, in the plainest words."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, tuple[str, int, dict[str, int]]] = {}
+        self.objects: dict[str, tuple[str, int, dict[str, Any]]] = {}
         self.log: list[tuple[int, int, str, int | None]] = []
         self.head = 1
 
-    def used(self, objects: dict[str, tuple[str, int, dict[str, int]]]) -> tuple[int, int]:
+    def used(self, objects: dict[str, tuple[str, int, dict[str, Any]]]) -> tuple[int, int]:
         charges = [charge for _, _, charge in objects.values()]
         return sum(c.get("pods", 0) for c in charges), sum(c.get("cpu", 0) for c in charges)
 
@@ -124,7 +126,7 @@ async def compare(url: str, batches: Batches) -> None:
                 assert shown == expected
             assert got.last == model.head
         await pipe.close()
-        stored = plain.execute("SELECT name, uid, revision, charge FROM objects").fetchall()
+        stored = plain.execute("SELECT name, uid, revision, charge FROM objects WHERE namespace = 'ns'").fetchall()
         assert {n: (u, r, c or {}) for n, u, r, c in stored} == model.objects
         log = plain.execute(
             "SELECT revision, change, name, previous_revision FROM revisions ORDER BY revision"
@@ -217,10 +219,4 @@ async def test_a_quota_refusal_says_what_is_used_asked_and_allowed(database_url:
         members = [create(key(name), charge={"pods": 1}) for name in NAMES]
         got = await call_raw(database_url, Request(members, [None] * 3, ORIGIN))
         assert [v.outcome.value for v in got.verdicts] == ["written", "written", "quota"]
-        assert json.loads(got.verdicts[2].detail) == {
-            "scope": "namespace/ns",
-            "resource": "pods",
-            "used": 2,
-            "asked": 1,
-            "hard": 2,
-        }
+        assert got.verdicts[2].exceeded == [Exceeded("quota/ns/q", "pods", 2, 1, 2)]

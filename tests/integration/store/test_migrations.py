@@ -39,7 +39,7 @@ def schema(url: str) -> dict[str, list[tuple[Any, ...]]]:
 async def test_many_servers_may_migrate_at_once(empty_database_url: str) -> None:
     await asyncio.gather(*(asyncio.to_thread(moorage_migrations.upgrade, empty_database_url) for _ in range(4)))
     with psycopg.connect(empty_database_url) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
         assert connection.execute("SELECT count(*) FROM cluster").fetchone() == (1,)
 
 
@@ -55,6 +55,7 @@ def test_migrations_give_what_the_code_declares(database_url: str, empty_databas
     # Alembic's comparison sees neither collations nor the order of columns, on which INSERT without names relies.
     assert schema(database_url) == schema(empty_database_url)
     assert "PARTITION BY RANGE (revision)" in str(CreateTable(tables.revisions).compile(engine))
+    assert "PARTITION BY RANGE (at)" in str(CreateTable(tables.audit).compile(engine))
 
 
 async def test_a_database_without_schema_is_refused_with_the_remedy(empty_database_url: str) -> None:

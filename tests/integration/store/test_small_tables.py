@@ -7,10 +7,9 @@ import asyncio
 import pytest
 
 from moorage.store.contracts import RefUpdate
-from moorage.store.quotas import Usage
 from moorage.store.tokens import TokenRow
 from moorage.store.tunnels import TunnelHolder
-from tests.support.store import ORIGIN, create, delete, key, store, update
+from tests.support.store import ORIGIN, create, key, store
 
 
 async def test_all_processes_agree_on_a_namespaces_data_key(database_url: str) -> None:
@@ -46,28 +45,6 @@ async def test_a_tunnel_belongs_to_the_server_that_held_it_last(database_url: st
         assert await one.tunnels.find("n") == TunnelHolder("s2", "10.0.0.2:1")
         assert await one.tunnels.renew("n", "s2", -1)
         assert await one.tunnels.find("n") is None
-
-
-async def test_limits_follow_what_is_written(database_url: str) -> None:
-    async with store(database_url) as one:
-        await one.commit([create(key("a"), uid="u", tenant="t", charge={"pods": 1, "cpu": 500})], ORIGIN)
-        await one.quotas.limit("namespace/ns", "pods", 2)
-        await one.quotas.limit("tenant/t", "cpu", 1000)
-        assert await one.quotas.usage("namespace/ns") == {"pods": Usage(2, 1)}
-        assert await one.quotas.usage("tenant/t") == {"cpu": Usage(1000, 500)}
-        over = [update(key("a"), "u", tenant="t", charge={"pods": 1, "cpu": 1001})]
-        assert [v.outcome.value for v in await one.commit(over, ORIGIN)] == ["quota"]
-        fits = [create(key("b"), tenant="t", charge={"pods": 1, "cpu": 500}), create(key("c"), charge={"pods": 1})]
-        assert [v.outcome.value for v in await one.commit(fits, ORIGIN)] == ["written", "quota"]
-        # Together they do not fit, so a transaction of them writes and charges nothing.
-        swap = [update(key("a"), "u", tenant="t", charge={"pods": 1}), create(key("c"), charge={"pods": 1})]
-        assert [v.outcome.value for v in await one.commit(swap, ORIGIN, atomic=True)] == ["aborted", "quota"]
-        assert await one.quotas.usage("tenant/t") == {"cpu": Usage(1000, 1000)}
-        await one.commit([delete(key("a"))], ORIGIN)
-        assert await one.quotas.usage("namespace/ns") == {"pods": Usage(2, 1)}
-        assert await one.quotas.usage("tenant/t") == {"cpu": Usage(1000, 500)}
-        await one.quotas.limit("namespace/ns", "pods", None)
-        assert await one.quotas.usage("namespace/ns") == {}
 
 
 async def test_refs(database_url: str) -> None:
