@@ -11,9 +11,13 @@ from copy import deepcopy
 from functools import partial
 from ipaddress import ip_network
 
+from moorage.api.contracts import Operation, TransactionRequest
 from moorage.api.errors import ApiError
 from moorage.api.fairness.defaults import DEFAULTS as FLOW_DEFAULTS
+from moorage.api.freshness import fresh
+from moorage.api.request import new_request_id
 from moorage.api.service import Service
+from moorage.api.transactions.engine import Engine
 from moorage.api.writing.contracts import Planned, View
 from moorage.api.writing.namespaces import namespace_kind
 from moorage.api.writing.together import PLATFORM, SERVER
@@ -24,6 +28,8 @@ log = logging.getLogger(__name__)
 
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 RETRY_SECONDS = 0.5
+ATTEMPTS = 20
+"""Times that the bootstrap objects are written anew because another server wrote them meanwhile."""
 
 
 class Startup:
@@ -57,15 +63,40 @@ class Startup:
         services = registry.by_plural("", "v1", "services")
         if services is not None:
             await self._ensure(services, "default", partial(_service, cidrs))
-        for document in (*FLOW_DEFAULTS, *self._service.config.bootstrap):
-            await self._ensure_document(document)
+        await self._keep([*FLOW_DEFAULTS, *self._service.config.bootstrap])
 
-    async def _ensure_document(self, document: Document) -> None:
+    async def _keep(self, documents: Sequence[Document]) -> None:
+        """Make what is missing and bring the rest up to date, in one transaction: servers that start together meet there."""
+        for _ in range(ATTEMPTS):
+            operations = [each for each in [await self._operation(document) for document in documents] if each]
+            if not operations:
+                return
+            asked = TransactionRequest(operations, field_manager=PLATFORM.manager, request_id=new_request_id())
+            result = await Engine(self._service).transact(SERVER, asked)
+            if result.committed:
+                return
+            error = result.error or next(each.error for each in result.results if each.error is not None)
+            code, message = int(error["code"]), str(error["message"])
+            if code == 503:
+                raise Unavailable(message)
+            if code == 504:
+                raise OutcomeUnknown(message)
+            if code != 409:
+                raise ApiError(code, f"the bootstrap objects cannot be written: {message}")
+        raise Unavailable("the bootstrap objects met other writers too often")
+
+    async def _operation(self, document: Document) -> Operation | None:
+        """What makes the stored object as ``document`` asks, or None where it is so."""
         group, _, version = document["apiVersion"].rpartition("/")
         kind = self._service.registry.by_kind(GroupVersionKind(group, version, document["kind"]))
         if kind is None:
             raise LookupError(f"{document['apiVersion']} {document['kind']} is not served")
-        await self._ensure(kind, document["metadata"].get("namespace", ""), lambda: deepcopy(document))
+        namespace, name = document["metadata"].get("namespace", ""), document["metadata"]["name"]
+        stored = (await fresh(self._service.store, kind.storage)).get(namespace, name)
+        if stored is None:
+            return Operation("create", kind, namespace, name, deepcopy(document))
+        new = self._service.config.bring_up_to_date(stored.document(), document)
+        return None if new is None else Operation("update", kind, namespace, name, new)
 
     async def _ensure(self, kind: Kind, namespace: str, document: Callable[[], Document]) -> None:
         async def plan(view: View) -> Planned:

@@ -20,6 +20,16 @@ class Identity:
     groups: frozenset[str] = frozenset()
     uid: str = ""
     extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    impersonator: str = ""
+    """Who really asks, where this identity is impersonated; for the audit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a request came from; for the audit."""
+
+    source_ip: str = ""
+    user_agent: str = ""
 
 
 class View(Protocol):
@@ -241,6 +251,7 @@ class TransactionRequest:
     field_manager: str = ""
     source_commit: str = ""
     request_id: str = ""
+    client: Client = Client()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,13 @@ from starlette.types import Receive, Scope, Send
 
 from moorage.api import asgi
 from moorage.api.asgi import Header
-from moorage.api.contracts import Identity
+from moorage.api.contracts import Client, Identity
 from moorage.api.decode import warning_header
 from moorage.api.options import Query
 from moorage.resources.kind import Kind
 
+LONGEST_AGENT = 256
+"""Characters of a program's name that are kept."""
 _PROCESS = uuid.uuid4().hex[:20]
 _COUNTER = itertools.count(1)
 
@@ -48,6 +50,12 @@ class Request:
     warnings: list[str] = field(default_factory=list)
     flow_headers: Sequence[Header] = ()
     """Which FlowSchema and priority level the request was sorted into."""
+
+    @property
+    def client(self) -> Client:
+        """Where it came from."""
+        address = self.scope.get("client")
+        return Client(str(address[0]) if address else "", self.header(b"user-agent")[:LONGEST_AGENT])
 
     def header(self, name: bytes) -> str:
         """A header's value, "" where it is missing."""

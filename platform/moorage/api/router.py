@@ -122,7 +122,7 @@ class Router:
             if clock is not None:
                 self._deadlines.end(clock)
             self._observe(request.verb, path, kind, request.code, started)
-            self._service.config.auditor.record(attributes, decision, {"code": request.code, "id": request.id})
+            self._service.config.auditor.record(attributes, decision, _outcome(request))
 
     async def _turn(self, request: Request, path: Path) -> Ticket:
         """Wait until it is this request's turn. Raises ApiError 429."""
@@ -191,6 +191,16 @@ def verb_of(method: str, path: Path, query: Mapping[str, str]) -> str:
     if verb != "create":
         raise method_not_allowed("GET, HEAD, POST, DELETE")
     return verb
+
+
+def _outcome(request: Request) -> Mapping[str, Any]:
+    client = request.client
+    return {
+        "code": request.code,
+        "id": request.id,
+        "source_ip": client.source_ip,
+        "user_agent": client.user_agent,
+    }
 
 
 def _attributes(

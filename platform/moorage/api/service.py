@@ -8,7 +8,7 @@ from typing import Any
 
 from moorage.api.apply import name_from_user_agent
 from moorage.api.config import ApiConfig
-from moorage.api.contracts import Attributes, Decision, Identity, View
+from moorage.api.contracts import Attributes, Client, Decision, Identity, View
 from moorage.api.deadlines import Deadlines
 from moorage.api.errors import forbidden
 from moorage.api.fairness import FlowControl
@@ -95,7 +95,24 @@ class Service:
     @staticmethod
     def origin(request: Request, manager: str) -> Origin:
         """Who writes, for the change log."""
-        return Origin(request.identity.name, request.id, manager)
+        return origin_of(request.identity, request.client, request.id, manager, verb=request.verb)
+
+
+def origin_of(
+    identity: Identity, client: Client, request_id: str, manager: str, *, verb: str = "", source_commit: str = ""
+) -> Origin:
+    """Who writes, from where, for the change log and the audit."""
+    return Origin(
+        identity.name,
+        request_id,
+        manager,
+        source_commit,
+        verb,
+        sorted(identity.groups),
+        identity.impersonator,
+        client.source_ip,
+        client.user_agent,
+    )
 
 
 def denied(attributes: Attributes, decision: Decision) -> Exception:

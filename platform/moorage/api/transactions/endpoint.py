@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from moorage.api.answers import send_value
 from moorage.api.config import MAX_TRANSACTION
 from moorage.api.request import Request
@@ -14,7 +16,7 @@ async def transaction(service: Service, request: Request) -> None:
     """All or none: 201, or the Status of what stands against it."""
     document = wire.decode(await request.body(MAX_TRANSACTION), request.header(b"content-type"), request.kind)
     asked = wire.request_of(document, request.kind, service.registry, atomic=True, request_id=request.id)
-    result = await Engine(service).transact(request.identity, asked)
+    result = await Engine(service).transact(request.identity, replace(asked, client=request.client))
     if not result.committed:
         raise wire.failure_of(result)
     await send_value(request, wire.answer_of(document, request.kind, result, codes=False), 201)
@@ -24,7 +26,7 @@ async def batch(service: Service, request: Request) -> None:
     """Each alone: 200, and the code of each."""
     document = wire.decode(await request.body(MAX_TRANSACTION), request.header(b"content-type"), request.kind)
     asked = wire.request_of(document, request.kind, service.registry, atomic=False, request_id=request.id)
-    result = await Engine(service).transact(request.identity, asked)
+    result = await Engine(service).transact(request.identity, replace(asked, client=request.client))
     if result.error is not None:
         raise wire.failure_of(result)
     await send_value(request, wire.answer_of(document, request.kind, result, codes=True))

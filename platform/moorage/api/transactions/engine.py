@@ -18,7 +18,7 @@ from moorage.api.contracts import (
 )
 from moorage.api.errors import ApiError, forbidden
 from moorage.api.request import new_request_id
-from moorage.api.service import Service
+from moorage.api.service import Service, origin_of
 from moorage.api.transactions import conditions, operations
 from moorage.api.transactions.overlay import Overlay
 from moorage.api.writing.contracts import Planned, View, Writer
@@ -69,7 +69,13 @@ class Engine:
 
     def _prepare(self, identity: Identity, request: TransactionRequest) -> _Run:
         manager = request.field_manager or DEFAULT_MANAGER
-        origin = Origin(identity.name, request.request_id or new_request_id(), manager, request.source_commit)
+        origin = origin_of(
+            identity,
+            request.client,
+            request.request_id or new_request_id(),
+            manager,
+            source_commit=request.source_commit,
+        )
         writers = [self._writer(identity, request, operation) for operation in request.operations]
         return _Run(identity, request, origin, writers)
 
@@ -219,7 +225,8 @@ def _results(run: _Run, outcomes: Outcomes, revisions: Sequence[int] | dict[obje
 
 def _verdict_error(overlay: Overlay, outcomes: Outcomes, verdicts: Sequence[Verdict]) -> ApiError:
     """Why the store refused, for when trying again does not help."""
-    by_key = {outcome.key: outcome for outcome in outcomes if not isinstance(outcome, ApiError)}
+    planned = [outcome for outcome in outcomes if not isinstance(outcome, ApiError)]
+    by_key = {each.key: each for outcome in planned for each in (*outcome.companions, outcome)}
     for write, verdict in zip(overlay.writes, verdicts, strict=False):
         if verdict.outcome in (Outcome.WRITTEN, Outcome.ABORTED):
             continue
