@@ -12,6 +12,7 @@ from moorage.resources.checks import Errors, check_name, check_required_name
 from moorage.resources.core.pods.resource_rules import check_amount
 from moorage.resources.core.pods.scheduling_rules import check_tolerations
 from moorage.resources.field_errors import duplicate, forbidden, invalid, not_negative, not_supported, required
+from moorage.resources.gitops_rules import PLAIN_SECRETS
 from moorage.resources.kind import Document, FieldError
 from moorage.resources.label_selector import label_errors
 from moorage.resources.metadata import annotation_errors, metadata_errors
@@ -64,6 +65,8 @@ def tenant_errors(tenant: Document) -> list[FieldError]:
     _check_levels(errors, spec.get("podSecurity") or {})
     for index, other in enumerate((spec.get("network") or {}).get("allowFrom") or ()):
         check_required_name(errors, f"spec.network.allowFrom[{index}]", other, names.dns_label)
+    if (policy := (spec.get("secrets") or {}).get("plainInGit")) is not None and policy not in PLAIN_SECRETS:
+        errors.append(not_supported("spec.secrets.plainInGit", policy, PLAIN_SECRETS))
     if spec.get("deletion") is not None:
         _check_deletion(errors, spec["deletion"])
     return errors

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from moorage_gitops.host.deploy import tree
 from moorage_gitops.host.deploy.problems import Problem, Refused
+from moorage_gitops.host.git.blobs import read
 from moorage_gitops.host.git.process import Git, OutputTooLarge
 from moorage_gitops.host.manifests import jsontext, yaml
 from moorage_gitops.host.manifests.limits import ManifestError, ManifestLimits, Parsed
@@ -65,7 +66,8 @@ class CommitReader:
         reading = Reading(files=len(selection.blobs), problems=selection.problems)
         if reading.problems:
             return reading
-        contents = await self._contents([blob.oid for blob in selection.blobs])
+        oids = [blob.oid for blob in selection.blobs]
+        contents = await read(self._git, self._repository, oids, self._variables, self.limits.total_bytes)
         reading.texts = {blob.path: content for blob, content in zip(selection.blobs, contents, strict=True)}
         # A few aliases may unfold to many values: those too are parsed beside the event loop.
         if sum(map(len, contents)) > _IN_THREAD or any(b"*" in content for content in contents):
@@ -98,22 +100,6 @@ class CommitReader:
         if folder:
             raise Refused(f"the commit has no folder {folder!r}, which is to be deployed (spec.path)")
         raise Refused("the commit's tree cannot be read")
-
-    async def _contents(self, oids: Sequence[str]) -> list[bytes]:
-        if not oids:
-            return []
-        request = "".join(f"{oid}\n" for oid in oids).encode()
-        limit = self.limits.total_bytes + 200 * len(oids)
-        output = await self._git.run(
-            self._repository, "cat-file", "--batch", "--buffer", stdin=request, extra=self._variables, limit=limit
-        )
-        contents, at = [], 0
-        for _ in oids:
-            end = output.index(b"\n", at)
-            size = int(output[at:end].split(b" ")[2])
-            contents.append(output[end + 1 : end + 1 + size])
-            at = end + 1 + size + 1
-        return contents
 
 
 def parse(reading: Reading, limits: ManifestLimits) -> None:

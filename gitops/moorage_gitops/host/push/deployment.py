@@ -11,7 +11,7 @@ from pathlib import Path
 from moorage.api.contracts import TransactionRequest, TransactionResult
 from moorage.api.errors import ApiError
 from moorage.store.contracts import Key, OutcomeUnknown, Unavailable
-from moorage_gitops.host.deploy import outcome, plan, report, request
+from moorage_gitops.host.deploy import outcome, plain, plan, report, request
 from moorage_gitops.host.deploy.outcome import Counts, Effect
 from moorage_gitops.host.deploy.plan import Application, Plan
 from moorage_gitops.host.deploy.problems import Refused, refuse
@@ -76,6 +76,7 @@ class Deployment:
                     *(f"Moorage: {line}" for line in (*report.skipped(made), *report.secrets(made))),
                 ]
             )
+        await self._check_plain_secrets(tell)
         if not self._plans:
             return self._not_deployed(asked)
         await self._try_dry()
@@ -171,6 +172,26 @@ class Deployment:
                 self._plans.append(
                     await plan.make(application, commit, reader, config.store, config.registry, self._options)
                 )
+
+    async def _check_plain_secrets(self, tell: Tell) -> None:
+        """Raises Refused for Secrets in the clear, in any commit of the push, where the policy says so."""
+        policy = await plain.policy_of(self._host.config.store, self._hosted.document)
+        if policy == plain.ALLOW:
+            return
+        found = plain.Plain()
+        for made in self._plans:
+            plain.of_objects(made.desired, found)
+        folders = {self._hosted.path, *(application.path for application in self._applications)}
+        commits = [change.new for change in self._changes if change.new]
+        history = plain.PushHistory(self._host.git, self._repository, self._variables)
+        await history.search(commits, sorted(folders), self._hosted.namespace, found)
+        if found.cut:
+            await tell(["Moorage: the push is too large to look through its earlier commits for plain Secrets"])
+        if found.problems and policy == plain.REFUSE:
+            raise refuse(found.problems, found.advice())
+        for problem in found.problems:
+            await tell([f"Moorage: warning: {problem}"])
+        await tell([f"Moorage:   {command}" for command in found.commands])
 
     async def _try_dry(self) -> None:
         for attempt in range(_ATTEMPTS):

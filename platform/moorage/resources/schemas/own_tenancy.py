@@ -134,6 +134,15 @@ _PARTS: dict[str, Schema] = {
             "allowFrom": texts("Other tenants whose pods may reach this tenant's."),
         },
     ),
+    f"{_T}.Secrets": structure(
+        "How its secrets are kept.",
+        {
+            "sealConfigMaps": flag("Whether ConfigMaps are encrypted like Secrets. Defaults to false."),
+            "plainInGit": text(
+                "What happens to a push that contains a Secret in the clear: refuse, warn or allow. Defaults to refuse."
+            ),
+        },
+    ),
     f"{_T}.Deletion": structure(
         "The tenant is marked for deletion. Take this away (moorage tenants restore) to keep it.",
         {
@@ -166,6 +175,7 @@ _SPEC = structure(
         "hostPaths": reference(f"{_T}.HostPaths", "Which paths of its node a pod may mount."),
         "podSecurity": reference(f"{_T}.PodSecurity", "Pod security levels of its namespaces."),
         "network": reference(f"{_T}.Network", "Who may talk to its pods."),
+        "secrets": reference(f"{_T}.Secrets", "How its secrets are kept."),
         "suspended": flag("Whether owners and members are kept out. What runs goes on."),
         "deletion": reference(f"{_T}.Deletion", "Set while the tenant is marked for deletion."),
     },
