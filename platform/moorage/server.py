@@ -28,28 +28,29 @@ from moorage.api.allocation.services import ServiceAllocation
 from moorage.api.app import MoorageApp, build_app
 from moorage.api.config import ApiConfig, Mount
 from moorage.api.contracts import Identity, TransactionRequest, TransactionResult
-from moorage.api.serving import ApiServer, server_config
+from moorage.api.serving import ApiServer, accept_client_certificates, server_config
 from moorage.api.tunnel import Peers, Tunnels
 from moorage.resources.builtin import builtin_registry
 from moorage.resources.kind import ResourceKey
+from moorage.resources.scheduling import SYSTEM_CLASSES
 from moorage.server_config import ConfigError, ServerConfig
 from moorage.store.store import PostgresStore, open_store
 from moorage.supervisor import notice
 from moorage_gitops.host.app import build_git_app
 from moorage_gitops.host.config import GitHostConfig
 from moorage_tenants.audit import FileAuditor
+from moorage_tenants.authentication.setup import PREFIXES, Settings, Sources
 from moorage_tenants.authorisation.nodes import NodeRole
 from moorage_tenants.authorisation.teams import TeamRole
 from moorage_tenants.controller_role import ControllerRole
+from moorage_tenants.limits.admissions import limiting
 from moorage_tenants.limits.charging import ObjectCharger
+from moorage_tenants.limits.requirements import QuotaRequirements
 from moorage_tenants.pod_index import PodIndex
 from moorage_tenants.roles import RoleAuthorizer
 from moorage_tenants.sealing import BadKek
 from moorage_tenants.secret_service.parts import SecretParts
 from moorage_tenants.tenancy import NamespaceFurniture, TenancyAdmission
-from moorage_tenants.token_api import PATH as TOKENS
-from moorage_tenants.token_api import TokenEndpoints
-from moorage_tenants.tokens import TokenAuthenticator
 
 __all__ = ["ConfigError", "ServerConfig", "serve"]
 
@@ -75,10 +76,12 @@ async def _serve(config: ServerConfig) -> None:
     ) as store:
         await _check_keys(secret_parts)
         with contextlib.closing(FileAuditor(config.audit_log)) as auditor:
-            app, index = await _compose(config, store, auditor, name, secret_parts)
+            sources = _authentication(config, store, secret_parts)
+            app, index = await _compose(config, store, auditor, name, secret_parts, sources)
             following = asyncio.create_task(index.run(), name="pod index")
             try:
-                await _listen(config, app)
+                async with sources:
+                    await _listen(config, app)
             finally:
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
@@ -98,8 +101,27 @@ async def _check_keys(secret_parts: SecretParts) -> None:
         ) from None
 
 
+def _authentication(config: ServerConfig, store: PostgresStore, secret_parts: SecretParts) -> Sources:
+    """Who may come in, and how."""
+    settings = Settings(
+        bootstrap=config.bootstrap,
+        secret=lambda: secret_parts.sealer.derived(b"service account keys"),
+        ca_sha256=config.ca_sha256,
+        address=config.advertise,
+        config=config.authentication,
+        config_file=config.authentication_file,
+        issuer=config.service_account_issuer,
+    )
+    return Sources(settings, store)
+
+
 async def _compose(
-    config: ServerConfig, store: PostgresStore, auditor: FileAuditor, name: str, secret_parts: SecretParts
+    config: ServerConfig,
+    store: PostgresStore,
+    auditor: FileAuditor,
+    name: str,
+    secret_parts: SecretParts,
+    sources: Sources,
 ) -> tuple[MoorageApp, PodIndex]:
     """Every contract with its implementation."""
     registry = builtin_registry()
@@ -111,26 +133,19 @@ async def _compose(
         await pods.wait(await store.latest())
         await index.caught_up()
 
-    authenticator = TokenAuthenticator(store.tokens, config.bootstrap)
+    authenticator = sources.authenticator
     authorizer = RoleAuthorizer(
         controllers=ControllerRole(), node=NodeRole(pods, index, refresh), team=TeamRole(namespaces)
     )
-    tokens = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    endpoints = TokenEndpoints(
-        table=store.tokens,
-        tokens=authenticator,
-        authenticator=authenticator,
-        authorizer=authorizer,
-        ca_sha256=config.ca_sha256,
-    )
-    tokens.include_router(endpoints.router())
+    own = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    own.include_router(sources.router(authorizer))
     transactor = _LateTransactor()
     git = GitHostConfig(
         directory=config.git_dir,
         registry=registry,
         store=store,
         transactor=transactor,
-        authenticator=authenticator,
+        authenticator=sources.for_git,
         authorizer=authorizer,
         auditor=auditor,
     )
@@ -141,12 +156,15 @@ async def _compose(
             authenticator=authenticator,
             authorizer=authorizer,
             charger=ObjectCharger(),
-            admissions=(TenancyAdmission(authorizer), allocation),
+            admissions=(TenancyAdmission(authorizer), allocation, *limiting(), QuotaRequirements()),
             companions=(allocation, NamespaceFurniture(registry), *secret_parts.companions),
+            bootstrap=SYSTEM_CLASSES,
             service_cidrs=config.service_cidrs,
+            advertise=config.advertise,
             auditor=auditor,
             tunnels=Tunnels(store.tunnels, await _peers(config, store, name, secret_parts), authenticator, authorizer),
-            mounts=[Mount("/git", build_git_app(git)), Mount(TOKENS, tokens)],
+            handlers=sources.handlers,
+            mounts=[Mount("/git", build_git_app(git)), *(Mount(prefix, own) for prefix in PREFIXES)],
             server=name,
             ca_pem=config.ca_pem,
         )
@@ -186,6 +204,8 @@ async def _listen(config: ServerConfig, app: MoorageApp) -> None:
     settings.load()
     assert settings.ssl is not None
     settings.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    if config.client_ca is not None:
+        accept_client_certificates(settings.ssl, config.client_ca)
     server = _Server(settings, app)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

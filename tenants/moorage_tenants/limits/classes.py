@@ -5,12 +5,19 @@ Source: "Quota scopes" in the Kubernetes documentation; KEP-2161 for affinity ac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from moorage.resources.core.pods.amounts import BEST_EFFORT, qos_class
+from moorage.resources.core.quota_rules import (
+    ATTRIBUTES_CLASS,
+    CROSS_NAMESPACE,
+    NOT_BEST_EFFORT,
+    NOT_TERMINATING,
+    PRIORITY_CLASS,
+    TERMINATING,
+)
 from moorage.resources.core.quota_rules import BEST_EFFORT as BEST_EFFORT_SCOPE
-from moorage.resources.core.quota_rules import CROSS_NAMESPACE, NOT_BEST_EFFORT, NOT_TERMINATING, TERMINATING
 from moorage.resources.kind import Document
 
 Class = dict[str, Any]
@@ -51,3 +58,25 @@ def claim_class(claim: Document) -> Class:
     named = {spec.get("volumeAttributesClassName"), status.get("currentVolumeAttributesClassName"), wanted}
     names = sorted(name for name in named if name)
     return {"volumeAttributesClass": names} if names else {}
+
+
+_VALUED = {PRIORITY_CLASS: "priorityClass", ATTRIBUTES_CLASS: "volumeAttributesClass"}
+
+
+def matches(requirements: Iterable[Mapping[str, Any]], of: Mapping[str, Any]) -> bool:
+    """Whether a charge of class ``of`` counts in a quota with these requirements; all must hold."""
+    return all(_holds(each, of) for each in requirements)
+
+
+def _holds(requirement: Mapping[str, Any], of: Mapping[str, Any]) -> bool:
+    scope, operator = requirement["scope"], requirement["operator"]
+    if scope not in _VALUED:
+        return scope in of.get("scopes", ())
+    given = of.get(_VALUED[scope]) or ()
+    has = {given} if isinstance(given, str) else set(given)
+    wanted = set(requirement.get("values") or ())
+    if operator == "Exists":
+        return bool(has)
+    if operator == "DoesNotExist":
+        return not has
+    return not has.isdisjoint(wanted) if operator == "In" else has.isdisjoint(wanted)

@@ -1,0 +1,68 @@
+"""The admission of claims: those without a class get the default one, and those whose class allows it may grow.
+
+Source: the ``DefaultStorageClass`` and ``PersistentVolumeClaimResize`` plugins of Kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from moorage.api.contracts import AdmissionRequest
+from moorage.resources import quantity
+from moorage.resources.core.access_modes import CLASS_ANNOTATION, storage_class_of
+from moorage.resources.kind import Document, FieldError
+from moorage.resources.printing import at
+from moorage.resources.storage import STORAGE_CLASS, is_default_class
+from moorage_tenants.limits.reading import Decoded, refusal
+
+_SIZE = "spec.resources.requests.storage"
+
+
+class Claims:
+    """Implements ``moorage.api.contracts.Admission``."""
+
+    def __init__(self) -> None:
+        self._classes = Decoded()
+
+    async def mutate(self, request: AdmissionRequest) -> None:
+        """Name the default class, where the claim names none and there is one."""
+        claim = request.document
+        if claim is None or not _is_claim(request) or request.operation != "CREATE":
+            return
+        spec = claim.setdefault("spec", {})
+        if spec.get("storageClassName") is not None or CLASS_ANNOTATION in at(claim, "metadata.annotations", {}):
+            return
+        if (name := await self._default(request)) is not None:
+            spec["storageClassName"] = name
+
+    async def _default(self, request: AdmissionRequest) -> str | None:
+        """The newest default class; of several as new, the first by name."""
+        classes = await self._classes.all(request.view, STORAGE_CLASS, None)
+        defaults: list[Document] = [each for each in classes if is_default_class(each)]
+        if not defaults:
+            return None
+        newest = max(each["metadata"]["creationTimestamp"] for each in defaults)
+        return min(
+            str(each["metadata"]["name"]) for each in defaults if each["metadata"]["creationTimestamp"] == newest
+        )
+
+    async def validate(self, request: AdmissionRequest) -> Sequence[FieldError]:
+        """Growth that nobody would carry out."""
+        new, old = request.document, request.old
+        if not _is_claim(request) or new is None or old is None:
+            return ()
+        if quantity.compare(at(new, _SIZE, "0"), at(old, _SIZE, "0")) <= 0:
+            return ()
+        if at(old, "status.phase") != "Bound":
+            return refusal("Only bound persistent volume claims can be expanded")
+        found = await self._classes.get(request.view, STORAGE_CLASS, "", storage_class_of(new))
+        if found is None or not found.get("allowVolumeExpansion"):
+            return refusal(
+                "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must "
+                "support resize"
+            )
+        return ()
+
+
+def _is_claim(request: AdmissionRequest) -> bool:
+    return (request.kind.group, request.kind.plural) == ("", "persistentvolumeclaims") and not request.subresource
