@@ -19,6 +19,7 @@ from moorage.api.contracts import Transactor
 from moorage.api.errors import ApiError
 from moorage.api.fairness.condition import mark_all
 from moorage.api.health import add_health_routes
+from moorage.api.presence import Presence
 from moorage.api.public import add_public_routes, error_handlers
 from moorage.api.router import Router
 from moorage.api.service import Service
@@ -124,6 +125,8 @@ class MoorageApp(FastAPI):
         except Exception:
             log.exception("the server cannot become ready")
             raise
+        if self.service.config.advertise:
+            await Presence(self.service, self.service.config.advertise).run()
 
 
 def _below(prefix: str, path: str) -> bool:

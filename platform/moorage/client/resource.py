@@ -44,6 +44,7 @@ class Resource(NamedTuple):
 
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints")
 EVENTS = Resource("", "v1", "events", "Event")
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
@@ -51,6 +52,15 @@ PODS = Resource("", "v1", "pods", "Pod")
 SECRETS = Resource("", "v1", "secrets", "Secret")
 SERVICES = Resource("", "v1", "services", "Service")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+
+ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+INGRESSES = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
+INGRESS_CLASSES = Resource("networking.k8s.io", "v1", "ingressclasses", "IngressClass", namespaced=False)
+IP_ADDRESSES = Resource("networking.k8s.io", "v1", "ipaddresses", "IPAddress", namespaced=False)
+NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+SERVICE_CIDRS = Resource("networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", namespaced=False)
+NODE_PORTS = Resource("network.moorage.io", "v1", "nodeports", "NodePort", namespaced=False)
+POLICY_RULES = Resource("network.moorage.io", "v1", "policyrules", "PolicyRules")
 
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
@@ -69,6 +79,15 @@ BUILT_IN = (
     SECRETS,
     SERVICES,
     SERVICE_ACCOUNTS,
+    ENDPOINTS,
+    ENDPOINT_SLICES,
+    INGRESSES,
+    INGRESS_CLASSES,
+    IP_ADDRESSES,
+    NETWORK_POLICIES,
+    SERVICE_CIDRS,
+    NODE_PORTS,
+    POLICY_RULES,
     DEPLOYMENTS,
     REPLICA_SETS,
     LEASES,

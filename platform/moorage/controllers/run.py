@@ -12,6 +12,8 @@ from moorage.client.api import ApiClient
 from moorage.client.informer import Informers
 from moorage.controllers.context import Context, Options
 from moorage.controllers.deployment.controller import DeploymentController
+from moorage.controllers.endpoints.controller import EndpointsController
+from moorage.controllers.endpoints.servers import ApiServersController
 from moorage.controllers.garbage.collector import GarbageCollector
 from moorage.controllers.namespaces.lifecycle import NamespaceController
 from moorage.controllers.namespaces.service_account import ServiceAccountController
@@ -35,6 +37,8 @@ _ALL = (
     NodeLifecycleController,
     TaintEvictionController,
     PodGarbageCollector,
+    EndpointsController,
+    ApiServersController,
     GarbageCollector,  # last: it follows what is left with metadata only
 )
 
