@@ -76,6 +76,8 @@ class ApiConfig:
     version: Mapping[str, str] = field(default_factory=dict)
     """Additions to ``/version``."""
     ca_pem: bytes = b""
+    advertise: str = ""
+    """``HOST:PORT`` where others reach this server, for the endpoints of ``default/kubernetes``; "" leaves it out of them."""
     service_cidrs: Sequence[str] = ("10.96.0.0/16",)
     """Where addresses of Services come from at a cluster's first start; later the ServiceCIDR objects say so."""
     metrics: Sequence[Callable[[], Iterable[str]]] = ()

@@ -24,6 +24,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from moorage.api.contracts import Attributes, Authenticator, Authorizer
 from moorage.api.errors import ApiError, unavailable
+from moorage.api.peer import peer_certificate
 from moorage.client.tunnel import Mux, Status, Stream, TunnelError
 from moorage.store.contracts import Unavailable
 
@@ -187,7 +188,8 @@ class Tunnels:
             await self._session.close()
 
     async def _may_hold(self, socket: WebSocket, node: str) -> bool:
-        identity = await self._authenticator.authenticate(socket.headers.get("authorization", ""))
+        authorization = socket.headers.get("authorization", "")
+        identity = await self._authenticator.authenticate(authorization, peer_certificate(socket.scope))
         if identity is None:
             return False
         asked = Attributes(identity, "create", resource="nodes", subresource="tunnel", group="moorage.io", name=node)

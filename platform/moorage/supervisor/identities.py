@@ -9,8 +9,8 @@ from pathlib import Path
 from moorage.api.contracts import Identity
 from moorage.supervisor.layout import Layout, SetupError, write_private
 from moorage_tenants import names
+from moorage_tenants.authentication.text import digest, new_join_token, new_token
 from moorage_tenants.sealing import new_kek
-from moorage_tenants.token_text import digest, new_join_token, new_token
 
 
 def ensure(layout: Layout, nodes: Sequence[str], ca_sha256: str) -> None:

@@ -13,8 +13,8 @@ from moorage.supervisor.layout import Layout, SetupError, write_private
 from moorage.supervisor.log import LogFile, PartLog
 from moorage.supervisor.log_reader import read_lines
 from moorage.supervisor.process_table import ProcessId
-from moorage_tenants.token_text import digest
-from moorage_tenants.tokens import read_bootstrap
+from moorage_tenants.authentication.bootstrap import read_bootstrap
+from moorage_tenants.authentication.text import digest
 
 
 @pytest.fixture

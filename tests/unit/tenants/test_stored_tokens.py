@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 
 from moorage.store.contracts import Unavailable
 from moorage.store.tokens import TokenRow
-from moorage_tenants import token_text, tokens
-from moorage_tenants.token_text import digest
-from moorage_tenants.tokens import BadTokens, TokenAuthenticator, credentials, read_bootstrap
+from moorage_tenants.authentication import header, stored, text
+from moorage_tenants.authentication.bootstrap import BadTokens, read_bootstrap
+from moorage_tenants.authentication.chain import Authentication
+from moorage_tenants.authentication.header import credentials
+from moorage_tenants.authentication.scopes import EXTRA
+from moorage_tenants.authentication.stored import StoredTokens
+from moorage_tenants.authentication.text import digest
 
 
 class Table:
@@ -25,6 +29,7 @@ class Table:
         self.lookups = 0
         self.at_once = self.most_at_once = 0
         self.away = False
+        self.used: dict[str, float] = {}
 
     async def find(self, sha256: str) -> TokenRow | None:
         self.lookups += 1
@@ -38,6 +43,17 @@ class Table:
 
     async def add(self, row: TokenRow) -> None:
         self.by_hash[row.sha256] = row
+
+    async def claim(self, sha256: str) -> TokenRow | None:
+        return self.by_hash.get(sha256)
+
+    async def touch(self, used: Mapping[str, float]) -> None:
+        if self.away:
+            raise Unavailable("PostgreSQL cannot be reached")
+        self.used = dict(used)
+
+    async def revoke(self, sha256: str) -> bool:
+        return await self.remove(sha256)
 
     async def rows(self) -> Sequence[TokenRow]:
         return list(self.by_hash.values())
@@ -64,15 +80,20 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def authenticator(table: Table, clock: Clock) -> TokenAuthenticator:
-    return TokenAuthenticator(table, {}, clock=clock)
+def tokens(table: Table, clock: Clock) -> StoredTokens:
+    return StoredTokens(table, clock=clock)
+
+
+@pytest.fixture
+def authenticator(tokens: StoredTokens, clock: Clock) -> Authentication:
+    return Authentication(stored=tokens, clock=clock)
 
 
 def row(token: str, **more: object) -> TokenRow:
     return TokenRow(**{"sha256": digest(token), "user": "team:a", "groups": ("teams:a",), "created_at": 0.0, **more})  # type: ignore[arg-type] # keyword arguments of a test
 
 
-async def test_a_token_names_its_user(authenticator: TokenAuthenticator, table: Table) -> None:
+async def test_a_token_names_its_user(authenticator: Authentication, table: Table) -> None:
     await table.add(row("secret"))
     identity = await authenticator.authenticate("Bearer secret")
     assert identity is not None
@@ -81,7 +102,7 @@ async def test_a_token_names_its_user(authenticator: TokenAuthenticator, table: 
     assert await authenticator.authenticate(f"Basic {basic}") == identity
 
 
-async def test_one_lookup_serves_many_requests(authenticator: TokenAuthenticator, table: Table) -> None:
+async def test_one_lookup_serves_many_requests(authenticator: Authentication, table: Table) -> None:
     await table.add(row("secret"))
     await asyncio.gather(*(authenticator.authenticate("Bearer secret") for _ in range(50)))
     await authenticator.authenticate("Bearer secret")
@@ -89,45 +110,47 @@ async def test_one_lookup_serves_many_requests(authenticator: TokenAuthenticator
 
 
 async def test_a_revoked_token_is_refused_within_seconds(
-    authenticator: TokenAuthenticator, table: Table, clock: Clock
+    authenticator: Authentication, table: Table, clock: Clock
 ) -> None:
     await table.add(row("secret"))
     assert await authenticator.authenticate("Bearer secret")
     await table.remove(digest("secret"))
-    clock.now += tokens.TTL + 0.1
+    clock.now += stored.TTL + 0.1
     assert await authenticator.authenticate("Bearer secret") is None
 
 
-async def test_where_it_was_revoked_it_is_refused_at_once(authenticator: TokenAuthenticator, table: Table) -> None:
+async def test_where_it_was_revoked_it_is_refused_at_once(
+    authenticator: Authentication, tokens: StoredTokens, table: Table
+) -> None:
     await table.add(row("secret"))
     assert await authenticator.authenticate("Bearer secret")
     await table.remove(digest("secret"))
-    authenticator.forget(digest("secret"))
+    tokens.forget(digest("secret"))
     assert await authenticator.authenticate("Bearer secret") is None
 
 
 async def test_a_token_expires_even_while_it_is_cached(
-    authenticator: TokenAuthenticator, table: Table, clock: Clock
+    authenticator: Authentication, table: Table, clock: Clock
 ) -> None:
     await table.add(row("secret", expires_at=clock.now + 1))
     assert await authenticator.authenticate("Bearer secret")
     clock.now += 1
     assert await authenticator.authenticate("Bearer secret") is None
-    clock.now += tokens.TTL
+    clock.now += stored.TTL
     assert await authenticator.authenticate("Bearer secret") is None
 
 
 async def test_made_up_tokens_neither_fill_the_memory_nor_take_all_connections(
-    authenticator: TokenAuthenticator, table: Table, monkeypatch: pytest.MonkeyPatch
+    authenticator: Authentication, tokens: StoredTokens, table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens, "CACHED", 10)
+    monkeypatch.setattr(stored, "CACHED", 10)
     answers = await asyncio.gather(*(authenticator.authenticate(f"Bearer {number}") for number in range(100)))
     assert answers == [None] * 100
-    assert len(authenticator._answers) <= 10
-    assert table.most_at_once <= tokens.LOOKUPS
+    assert len(tokens._answers) <= 10
+    assert table.most_at_once <= stored.LOOKUPS
 
 
-async def test_an_outage_is_no_refusal(authenticator: TokenAuthenticator, table: Table) -> None:
+async def test_an_outage_is_no_refusal(authenticator: Authentication, table: Table) -> None:
     table.away = True
     with pytest.raises(Unavailable):
         await authenticator.authenticate("Bearer secret")
@@ -140,7 +163,9 @@ async def test_bootstrap_tokens_need_no_database(table: Table, tmp_path: Path) -
     table.away = True
     file = tmp_path / "tokens.json"
     file.write_text(json.dumps([{"sha256": digest("root"), "user": "admin", "groups": ["system:masters"]}]))
-    identity = await TokenAuthenticator(table, read_bootstrap(file)).authenticate("Bearer root")
+    identity = await Authentication(stored=StoredTokens(table), bootstrap=read_bootstrap(file)).authenticate(
+        "Bearer root"
+    )
     assert identity is not None
     assert "system:masters" in identity.groups
 
@@ -163,9 +188,9 @@ def test_a_broken_bootstrap_file_is_refused_with_its_place(tmp_path: Path, text:
 
 
 @given(st.text(max_size=60))
-def test_no_header_breaks_the_parser(header: str) -> None:
-    token = credentials(header)
-    assert token is None or 0 < len(token) <= tokens.LONGEST
+def test_no_header_breaks_the_parser(value: str) -> None:
+    token = credentials(value)
+    assert token is None or 0 < len(token) <= header.LONGEST
 
 
 @pytest.mark.parametrize(
@@ -178,4 +203,40 @@ def test_what_holds_no_token_is_none(header: str) -> None:
 def test_a_join_token_carries_the_hash_of_the_ca() -> None:
     from moorage.client.join import parse
 
-    assert parse(token_text.new_join_token("ab" * 32)).ca_sha256 == "ab" * 32
+    assert parse(text.new_join_token("ab" * 32)).ca_sha256 == "ab" * 32
+
+
+async def test_a_join_token_is_nobody(authenticator: Authentication, table: Table) -> None:
+    await table.add(row("secret", kind="join"))
+    assert await authenticator.authenticate("Bearer secret") is None
+
+
+@pytest.mark.parametrize("ended", [{"revoked_at": 5.0}, {"used_at": 5.0}, {"expires_at": 5.0}])
+async def test_what_was_ended_is_refused(authenticator: Authentication, table: Table, ended: dict[str, float]) -> None:
+    await table.add(row("secret", **ended))
+    assert await authenticator.authenticate("Bearer secret") is None
+
+
+async def test_scopes_go_with_the_identity(authenticator: Authentication, table: Table) -> None:
+    await table.add(row("secret", scopes=("git", "namespace:blue")))
+    identity = await authenticator.authenticate("Bearer secret")
+    assert identity is not None
+    assert identity.extra[EXTRA] == ("git", "namespace:blue")
+
+
+async def test_last_uses_are_noted_and_survive_an_outage(
+    authenticator: Authentication, tokens: StoredTokens, table: Table, clock: Clock
+) -> None:
+    await table.add(row("secret"))
+    await authenticator.authenticate("Bearer secret")
+    table.away = True
+    await tokens.note_uses()
+    table.away = False
+    await tokens.note_uses()
+    assert table.used == {digest("secret"): clock.now}
+
+
+def test_oversized_tokens_are_refused_unread() -> None:
+    assert credentials("Bearer " + "x" * header.LONGEST) is not None
+    assert credentials("Bearer " + "x" * (header.LONGEST + 1)) is None
+    assert credentials("Basic " + base64.b64encode(b"a:" + b"x" * (header.LONGEST + 1)).decode()) is None

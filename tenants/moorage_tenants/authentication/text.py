@@ -1,4 +1,4 @@
-"""Bearer tokens as texts: how they are made, and the hash that is kept of them.
+"""Opaque tokens as texts: how they are made, and the hash that is kept of them.
 
 A token has 256 random bits, so a plain SHA-256 needs no salt.
 """
