@@ -43,7 +43,7 @@ async def serve(service: Service, router: Router, socket: Socket, path: Path) ->
     code, attributes, decision = 101, None, Decision(False, "not decided")
     request: Request | None = None
     try:
-        identity = await router.identify(socket.headers, peer_certificate(socket.scope))
+        identity = await router.identify(socket.headers, peer_certificate(socket.scope), socket.scope["headers"])
         attributes = _attributes(identity, path)
         kind = service.registry.by_plural(path.group, path.version, path.resource)
         decision = await _permitted(service, attributes)

@@ -49,9 +49,11 @@ class Socket:
 
     async def refuse(self, error: ApiError, headers: Sequence[asgi.Header] = ()) -> None:
         """Answer the handshake with a Status (ASGI's "WebSocket Denial Response")."""
-        fields = [(b"content-type", asgi.JSON), *headers, *asgi.error_headers(error)]
+        body = asgi.error_body(error)
+        length = (b"content-length", b"%d" % len(body))
+        fields = [(b"content-type", asgi.JSON), length, *headers, *asgi.error_headers(error)]
         await self._send({"type": "websocket.http.response.start", "status": error.code, "headers": fields})
-        await self._send({"type": "websocket.http.response.body", "body": asgi.error_body(error)})
+        await self._send({"type": "websocket.http.response.body", "body": body})
 
     async def messages(self) -> AsyncIterator[bytes | str]:
         """What the client sends, until it goes."""
