@@ -21,6 +21,7 @@ from moorage.controllers.nodes.evictor import TaintEvictionController
 from moorage.controllers.nodes.lifecycle import NodeLifecycleController
 from moorage.controllers.nodes.pod_gc import PodGarbageCollector
 from moorage.controllers.replicaset.controller import ReplicaSetController
+from moorage.controllers.tenants.controller import TenantController
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ _ALL = (
     PodGarbageCollector,
     EndpointsController,
     ApiServersController,
+    TenantController,
     GarbageCollector,  # last: it follows what is left with metadata only
 )
 

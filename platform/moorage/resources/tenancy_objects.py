@@ -5,11 +5,11 @@ Pure functions from a Tenant to documents. The API server writes them with the n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from moorage.resources.kind import Document
-from moorage.resources.tenancy import MANAGED_LABEL, TENANT_LABEL
+from moorage.resources.tenancy import DEFAULT_POD_SECURITY, MANAGED_LABEL, TENANT_LABEL
 from moorage.resources.tenancy_rules import RESERVED_PREFIXES
 
 ISOLATION = "moorage-tenant-isolation"
@@ -17,10 +17,36 @@ LIMITS = "moorage-tenant-limits"
 QUOTA = "moorage-tenant-quota"
 PLATFORM_NAMESPACES = ("kube-system", "moorage-system")
 """Whose pods reach every tenant's: DNS, ingress, metrics. No tenant can have a namespace of such a name."""
+LEVEL_PREFIX = "pod-security.kubernetes.io/"
+LEVEL_MODES = ("enforce", "warn", "audit")
+STRICTNESS: Mapping[str, int] = {"privileged": 0, "baseline": 1, "restricted": 2}
 _EXPOSED = frozenset({"NodePort", "LoadBalancer"})
 _EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 assert all(name.startswith(RESERVED_PREFIXES) for name in PLATFORM_NAMESPACES)
+
+
+def wanted_levels(spec: Document) -> dict[str, str]:
+    """Pod security labels of a namespace of a Tenant with this spec; owners may set stricter ones."""
+    levels = spec.get("podSecurity") or {}
+    wanted = {f"{LEVEL_PREFIX}enforce": levels.get("enforce") or DEFAULT_POD_SECURITY}
+    return wanted | {f"{LEVEL_PREFIX}{mode}": levels[mode] for mode in LEVEL_MODES[1:] if levels.get(mode)}
+
+
+def missing_marks(tenant: Document, namespace: Document) -> Document:
+    """Labels and annotations (``{"labels": ...}``) that a namespace of ``tenant`` should have and has not, as merge patch."""
+    spec = tenant.get("spec") or {}
+    policy = spec.get("namespaces") or {}
+    metadata = namespace["metadata"]
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    wanted = {key: value for key, value in (policy.get("labels") or {}).items() if labels.get(key) != value}
+    wanted |= {
+        key: level
+        for key, level in wanted_levels(spec).items()
+        if STRICTNESS.get(labels.get(key, ""), -1) < STRICTNESS[level]
+    }
+    noted = {key: value for key, value in (policy.get("annotations") or {}).items() if annotations.get(key) != value}
+    return {name: marks for name, marks in (("labels", wanted), ("annotations", noted)) if marks}
 
 
 def furniture(tenant: Document, namespace: str, pod_networks: Sequence[str] = ()) -> list[Document]:

@@ -13,8 +13,9 @@ from typing import Any
 from moorage.api.contracts import AdmissionRequest, Identity
 from moorage.resources.kind import Document, FieldError
 from moorage.resources.tenancy import TENANT, TENANT_LABEL, tenant_of
+from moorage.resources.tenancy_objects import wanted_levels
 from moorage.resources.tenancy_rules import is_platform_key, is_reserved
-from moorage_tenants.tenancy.levels import LEVEL_LABELS, level_refusals, wanted_levels
+from moorage_tenants.tenancy.levels import LEVEL_LABELS, level_refusals
 from moorage_tenants.tenancy.patterns import Patterns
 from moorage_tenants.tenancy.people import Managers, is_platform, owned
 from moorage_tenants.tenancy.policy import Policy, policy_in, tenant_policy
@@ -177,9 +178,12 @@ async def _assignment_refusals(request: AdmissionRequest, tenant: str) -> list[F
     name = (request.document or {})["metadata"]["name"]
     if is_reserved(name):
         return [refuse(_LABEL_PATH, f'namespace "{name}" is the platform\'s own and belongs to no tenant')]
-    if await tenant_policy(request.view, tenant) is None:
+    policy = await tenant_policy(request.view, tenant)
+    if policy is None:
         text = f'there is no tenant "{tenant}"; make it with: moorage tenants create {tenant}'
         return [refuse(_LABEL_PATH, text)]
+    if "deletionTimestamp" in policy.tenant["metadata"]:
+        return [refuse(_LABEL_PATH, f'tenant "{tenant}" is being deleted; choose another')]
     return []
 
 

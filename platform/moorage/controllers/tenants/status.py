@@ -1,0 +1,76 @@
+"""What a Tenant's status says: how it is, what it has, when it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from moorage.client.objects import Document, condition, is_deleting, timestamp, with_condition
+from moorage.resources.tenancy import delete_at
+
+STOPPED = "WorkloadsStopped"
+READY = "Ready"
+
+
+def phase(tenant: Document) -> str:
+    """Active, Suspended, Deleting (can be restored) or Terminating (cannot)."""
+    spec = tenant.get("spec") or {}
+    if is_deleting(tenant):
+        return "Terminating"
+    if spec.get("deletion") is not None:
+        return "Deleting"
+    return "Suspended" if spec.get("suspended") else "Active"
+
+
+def tenant_status(tenant: Document, namespaces: Sequence[str], *, problem: str, stopped: bool, now: float) -> Document:
+    """The status, but for what the API server counts (``usage``). ``problem``: what keeps namespaces from being in order."""
+    old = tenant.get("status") or {}
+    due = delete_at(tenant)
+    status: Document = {
+        **{name: value for name, value in old.items() if name != "deleteAt"},
+        "phase": phase(tenant),
+        "observedGeneration": tenant["metadata"].get("generation", 1),
+        "namespaces": sorted(namespaces),
+        "namespaceCount": len(namespaces),
+    }
+    if due is not None:
+        status["deleteAt"] = timestamp(due)
+    conditions = list(old.get("conditions") or ())
+    ready = _condition(
+        READY,
+        not problem,
+        "NamespacesInOrder" if not problem else "NamespacesNotInOrder",
+        problem or "every namespace holds what the tenant asks for",
+        tenant,
+        now,
+    )
+    conditions = with_condition(conditions, ready)
+    if stopped or condition(tenant, STOPPED) is not None:
+        reason, text = ("Deletion", "scaled to zero") if stopped else ("Restored", "scaled as before")
+        conditions = with_condition(conditions, _condition(STOPPED, stopped, reason, text, tenant, now))
+    return {**status, "conditions": conditions}
+
+
+def _condition(kind: str, holds: bool, reason: str, message: str, tenant: Document, now: float) -> Document:
+    value = "True" if holds else "False"
+    before = condition(tenant, kind)
+    same = before is not None and before.get("status") == value
+    since = before.get("lastTransitionTime") if same and before is not None else timestamp(now)
+    return {
+        "type": kind,
+        "status": value,
+        "reason": reason,
+        "message": message,
+        "observedGeneration": tenant["metadata"].get("generation", 1),
+        "lastTransitionTime": since,
+    }
+
+
+def is_stopped(tenant: Document) -> bool:
+    """Whether the tenant's workloads were scaled to zero and not yet back."""
+    return (condition(tenant, STOPPED) or {}).get("status") == "True"
+
+
+def wants_stop(tenant: Document) -> bool:
+    """Whether the tenant's workloads are to be scaled to zero."""
+    deletion = (tenant.get("spec") or {}).get("deletion") or {}
+    return deletion.get("workloads") == "Stop"
