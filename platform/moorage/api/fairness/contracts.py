@@ -10,6 +10,11 @@ from moorage.api.contracts import Identity
 class FlowOwners(Protocol):
     """Tells whose flow a request is in. Decided by who asks, never by what is asked: nobody fills another's queue."""
 
+    @property
+    def generation(self) -> int:
+        """Grows when what ``flow_of`` says may have changed: classifications are kept until then."""
+        ...
+
     def flow_of(self, identity: Identity, namespace: str) -> str:
         """The tenant on whose account ``identity`` works in ``namespace``; "" where it is of none (then each user is a flow)."""
         ...
@@ -17,6 +22,8 @@ class FlowOwners(Protocol):
 
 class NoOwners:
     """Every user is a flow."""
+
+    generation = 0
 
     def flow_of(self, identity: Identity, namespace: str) -> str:
         """Nobody is of a tenant."""

@@ -54,6 +54,7 @@ class FlowControl:
 
     def __init__(self, owners: FlowOwners) -> None:
         self._owners = owners
+        self._generation = owners.generation
         self._schemas: tuple[Schema, ...] = ()
         self._levels: dict[str, Level] = {}
         self._uids: dict[str, str] = {}
@@ -61,6 +62,9 @@ class FlowControl:
 
     def place(self, identity: Identity, asked: Asked) -> Place:
         """Where this request runs. Costs one lookup for what was asked before."""
+        if self._generation != self._owners.generation:
+            self._generation = self._owners.generation
+            self._places.clear()
         key = (identity.name, identity.groups, asked)
         found = self._places.get(key)
         if found is None:

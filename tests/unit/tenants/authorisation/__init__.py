@@ -1,0 +1,1 @@
+"""Tests of moorage_tenants.authorisation."""
