@@ -13,6 +13,7 @@ from ipaddress import ip_network
 
 from moorage.api.contracts import Operation, TransactionRequest
 from moorage.api.errors import ApiError
+from moorage.api.fairness.condition import mark_all
 from moorage.api.fairness.defaults import DEFAULTS as FLOW_DEFAULTS
 from moorage.api.freshness import fresh
 from moorage.api.request import new_request_id
@@ -64,6 +65,7 @@ class Startup:
         if services is not None:
             await self._ensure(services, "default", partial(_service, cidrs))
         await self._keep([*FLOW_DEFAULTS, *self._service.config.bootstrap])
+        await mark_all(self._service)
 
     async def _keep(self, documents: Sequence[Document]) -> None:
         """Make what is missing and bring the rest up to date, in one transaction: servers that start together meet there."""
