@@ -27,7 +27,7 @@ from tests.support.identities import TestAuthenticator
 class GitAuthenticator(TestAuthenticator):
     """Knows basic authentication too."""
 
-    async def authenticate(self, authorization: str) -> Identity | None:
+    async def authenticate(self, authorization: str, certificate: bytes | None = None) -> Identity | None:
         scheme, _, value = authorization.partition(" ")
         if scheme == "Basic":
             authorization = f"Bearer {base64.b64decode(value).decode().partition(':')[2]}"
