@@ -14,9 +14,13 @@ from moorage.supervisor import pki
 from moorage.supervisor.addresses import Listen
 from moorage.supervisor.layout import SetupError
 from moorage.supervisor.options import check_database_url, database_password
+from moorage_tenants.authentication import configuration
+from moorage_tenants.authentication.bootstrap import BadTokens, read_bootstrap
+from moorage_tenants.authentication.configuration import AuthenticationConfig, BadConfiguration
+from moorage_tenants.authentication.oidc.config import IssuerConfig, url_problem
+from moorage_tenants.authentication.setup import ISSUER
 from moorage_tenants.sealing import BadKek, FileKek, Kek, KekSource
 from moorage_tenants.sealing.kms import KmsKek, SocketKms
-from moorage_tenants.tokens import BadTokens, read_bootstrap
 
 KEK_VARIABLE = "MOORAGE_KEK"
 DEFAULT_SERVICE_CIDR = "10.96.0.0/16"
@@ -43,6 +47,11 @@ class ServerConfig:
     git_dir: Path
     audit_log: Path
     service_cidrs: Sequence[str]
+    authentication: AuthenticationConfig
+    authentication_file: Path | None
+    service_account_issuer: str
+    client_ca: Path | None
+    client_ca_key: Path | None
 
     @classmethod
     def checked(
@@ -60,6 +69,11 @@ class ServerConfig:
         git_dir: Path,
         audit_log: Path | None,
         service_cidr: str = DEFAULT_SERVICE_CIDR,
+        authentication_config: Path | None = None,
+        oidc: IssuerConfig | None = None,
+        service_account_issuer: str = ISSUER,
+        client_ca: Path | None = None,
+        client_ca_key: Path | None = None,
     ) -> ServerConfig:
         """Read and check everything. Raises SetupError."""
         check_database_url(database_url)
@@ -81,7 +95,45 @@ class ServerConfig:
             git_dir=git_dir,
             audit_log=audit_log or git_dir.parent / "audit.log",
             service_cidrs=_ranges(service_cidr),
+            authentication=_authentication(authentication_config, oidc),
+            authentication_file=authentication_config,
+            service_account_issuer=_issuer(service_account_issuer),
+            client_ca=_client_ca(client_ca),
+            client_ca_key=_client_ca_key(client_ca, client_ca_key),
         )
+
+
+def _authentication(path: Path | None, single: IssuerConfig | None) -> AuthenticationConfig:
+    if path is None:
+        return AuthenticationConfig((single,) if single is not None else ())
+    if single is not None:
+        raise ConfigError(
+            "--authentication-config and --oidc-issuer-url exclude each other; put the issuer into the file"
+        )
+    try:
+        return configuration.read(path)
+    except BadConfiguration as error:
+        raise ConfigError(f"--authentication-config {error}") from None
+
+
+def _issuer(url: str) -> str:
+    if problem := url_problem(url):
+        raise ConfigError(f"--service-account-issuer {url}: {problem}")
+    return url
+
+
+def _client_ca(path: Path | None) -> Path | None:
+    if path is not None:
+        _fingerprint(path, _read(path, "--client-ca-file"), "--client-ca-file")
+    return path
+
+
+def _client_ca_key(certificate: Path | None, key: Path | None) -> Path | None:
+    if key is not None:
+        if certificate is None:
+            raise ConfigError("--client-ca-key-file: needs --client-ca-file, the certificate that it belongs to")
+        _check_pair(certificate, key, ("--client-ca-file", "--client-ca-key-file"))
+    return key
 
 
 def _ranges(text: str) -> Sequence[str]:
@@ -96,14 +148,14 @@ def _ranges(text: str) -> Sequence[str]:
     return [str(network) for network in networks]
 
 
-def _check_pair(certificate: Path, key: Path) -> None:
-    for path, option in ((certificate, "--tls-cert"), (key, "--tls-key")):
+def _check_pair(certificate: Path, key: Path, options: tuple[str, str] = ("--tls-cert", "--tls-key")) -> None:
+    for path, option in zip((certificate, key), options, strict=True):
         _read(path, option)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except (ssl.SSLError, OSError) as error:
         raise ConfigError(
-            f"--tls-cert {certificate} and --tls-key {key} are no certificate with its key in PEM: {error}"
+            f"{options[0]} {certificate} and {options[1]} {key} are no certificate with its key in PEM: {error}"
         ) from None
 
 
@@ -114,11 +166,11 @@ def _read(path: Path, option: str) -> bytes:
         raise ConfigError(f"{option} {path}: cannot be read: {error.strerror or error}") from None
 
 
-def _fingerprint(path: Path, pem: bytes) -> str:
+def _fingerprint(path: Path, pem: bytes, option: str = "--ca-cert") -> str:
     try:
         return pki.fingerprint(pem)
     except ValueError:
-        raise ConfigError(f"--ca-cert {path}: is no certificate in PEM") from None
+        raise ConfigError(f"{option} {path}: is no certificate in PEM") from None
 
 
 def _kek(path: Path | None, socket: Path | None) -> KekSource:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from moorage.api.contracts import Attributes, Identity
+from moorage.api.peer import peer_certificate
 from moorage.resources.gitops import REPOSITORY
 from moorage.resources.kind import Document, ResourceKey
 from moorage.resources.names import dns_label
@@ -105,7 +106,10 @@ class Access:
     async def caller(self, exchange: Exchange) -> Caller:
         """Who asks. Raises Refusal 401."""
         authorization = exchange.header(b"authorization")
-        identity = await self._config.authenticator.authenticate(authorization) if authorization else None
+        certificate = peer_certificate(exchange.scope)
+        identity = None
+        if authorization or certificate:  # Git sends credentials only when it is asked for them
+            identity = await self._config.authenticator.authenticate(authorization, certificate)
         if identity is None or not identity.name:
             raise Refusal(401, "log in with your token as the password; the user name does not matter", _CHALLENGE)
         return Caller(identity, str(uuid.uuid4()))
