@@ -31,7 +31,6 @@ from moorage.api.contracts import Identity, TransactionRequest, TransactionResul
 from moorage.api.serving import ApiServer, accept_client_certificates, server_config
 from moorage.api.tunnel import Peers, Tunnels
 from moorage.resources.builtin import builtin_registry
-from moorage.resources.kind import ResourceKey
 from moorage.resources.scheduling import SYSTEM_CLASSES
 from moorage.server_config import ConfigError, ServerConfig
 from moorage.store.store import PostgresStore, open_store
@@ -40,14 +39,11 @@ from moorage_gitops.host.app import build_git_app
 from moorage_gitops.host.config import GitHostConfig
 from moorage_tenants.audit import FileAuditor
 from moorage_tenants.authentication.setup import PREFIXES, Settings, Sources
-from moorage_tenants.authorisation.nodes import NodeRole
-from moorage_tenants.authorisation.teams import TeamRole
-from moorage_tenants.controller_role import ControllerRole
+from moorage_tenants.authorisation.defaults import brought_up_to_date
+from moorage_tenants.authorisation.parts import AccessParts, open_access
 from moorage_tenants.limits.admissions import limiting
 from moorage_tenants.limits.charging import ObjectCharger
 from moorage_tenants.limits.requirements import QuotaRequirements
-from moorage_tenants.pod_index import PodIndex
-from moorage_tenants.roles import RoleAuthorizer
 from moorage_tenants.sealing import BadKek
 from moorage_tenants.secret_service.parts import SecretParts
 from moorage_tenants.tenancy import NamespaceFurniture, TenancyAdmission
@@ -55,8 +51,6 @@ from moorage_tenants.tenancy import NamespaceFurniture, TenancyAdmission
 __all__ = ["ConfigError", "ServerConfig", "serve"]
 
 log = logging.getLogger(__name__)
-
-PODS, NAMESPACES = ResourceKey("", "pods"), ResourceKey("", "namespaces")
 
 
 def serve(config: ServerConfig) -> None:
@@ -77,14 +71,15 @@ async def _serve(config: ServerConfig) -> None:
         await _check_keys(secret_parts)
         with contextlib.closing(FileAuditor(config.audit_log)) as auditor:
             sources = _authentication(config, store, secret_parts)
-            app, index = await _compose(config, store, auditor, name, secret_parts, sources)
-            following = asyncio.create_task(index.run(), name="pod index")
+            app, access = await _compose(config, store, auditor, name, secret_parts, sources)
+            following = asyncio.create_task(access.run(), name="pod index")
             try:
                 async with sources:
                     await _listen(config, app)
             finally:
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
+                access.close()
     log.info("ended")
 
 
@@ -122,21 +117,12 @@ async def _compose(
     name: str,
     secret_parts: SecretParts,
     sources: Sources,
-) -> tuple[MoorageApp, PodIndex]:
+) -> tuple[MoorageApp, AccessParts]:
     """Every contract with its implementation."""
     registry = builtin_registry()
     allocation = ServiceAllocation(registry)
-    pods, namespaces = await store.cache(PODS), await store.cache(NAMESPACES)
-    index = PodIndex(pods)
-
-    async def refresh() -> None:
-        await pods.wait(await store.latest())
-        await index.caught_up()
-
-    authenticator = sources.authenticator
-    authorizer = RoleAuthorizer(
-        controllers=ControllerRole(), node=NodeRole(pods, index, refresh), team=TeamRole(namespaces)
-    )
+    access = await open_access(store, registry)
+    authenticator, authorizer = sources.authenticator, access.authorizer
     own = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     own.include_router(sources.router(authorizer))
     transactor = _LateTransactor()
@@ -156,9 +142,11 @@ async def _compose(
             authenticator=authenticator,
             authorizer=authorizer,
             charger=ObjectCharger(),
-            admissions=(TenancyAdmission(authorizer), allocation, *limiting(), QuotaRequirements()),
-            companions=(allocation, NamespaceFurniture(registry), *secret_parts.companions),
-            bootstrap=SYSTEM_CLASSES,
+            admissions=(TenancyAdmission(authorizer), allocation, *limiting(), QuotaRequirements(), *access.admissions),
+            companions=(allocation, NamespaceFurniture(registry), *secret_parts.companions, *access.companions),
+            bootstrap=(*SYSTEM_CLASSES, *access.bootstrap),
+            bring_up_to_date=brought_up_to_date,
+            reviewer=authorizer,
             service_cidrs=config.service_cidrs,
             advertise=config.advertise,
             auditor=auditor,
@@ -170,7 +158,7 @@ async def _compose(
         )
     )
     transactor.app = app
-    return app, index
+    return app, access
 
 
 class _LateTransactor:

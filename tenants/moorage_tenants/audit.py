@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from moorage.api.contracts import Attributes, Decision
-from moorage_tenants.roles import READ_VERBS
+from moorage_tenants.authorisation.words import READ_VERBS
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
-from moorage.api.contracts import Admission, Auditor, Authenticator, Authorizer, Charger, Companions
+from moorage.api.contracts import Admission, Auditor, Authenticator, Authorizer, Charger, Companions, Reviewer
 from moorage.api.fairness.contracts import FlowOwners, NoOwners
 from moorage.resources.kind import Document
 from moorage.resources.registry import Registry
@@ -49,6 +49,10 @@ class Mount(NamedTuple):
     app: ASGIApp
 
 
+def _leave_alone(_stored: Document, _wanted: Document) -> Document | None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class ApiConfig:
     """Everything that ``build_app`` needs. ``ca_pem`` is published at ``/cacerts``."""
@@ -69,6 +73,10 @@ class ApiConfig:
     mounts: Sequence[Mount] = ()
     bootstrap: Sequence[Document] = ()
     """Objects that are made where they are missing, before the server is ready (roles, priority levels)."""
+    bring_up_to_date: Callable[[Document, Document], Document | None] = _leave_alone
+    """What a bootstrap object becomes that is stored already, of (stored, wanted); None: it is left alone."""
+    reviewer: Reviewer | None = None
+    """Who answers questions about rights; without one there are no reasons and no lists of rules."""
     flow_owners: FlowOwners = field(default_factory=NoOwners)
     """Whose queue a request waits in."""
     server: str = "moorage"

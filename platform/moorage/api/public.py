@@ -135,7 +135,8 @@ class _Endpoints:
 
     async def _permit(self, request: Request) -> None:
         """Raises ApiError 401 and 403."""
-        identity = await self._router.identify(dict(request.scope["headers"]), peer_certificate(request.scope))
+        sent = request.scope["headers"]
+        identity = await self._router.identify(dict(sent), peer_certificate(request.scope), sent)
         attributes = Attributes(identity, request.method.lower(), path=request.url.path)
         decision = await self._service.config.authorizer.authorise(attributes)
         if not decision.allowed:

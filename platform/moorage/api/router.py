@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from moorage.api import asgi
+from moorage.api import asgi, impersonation
 from moorage.api.contracts import Attributes, Decision, Identity
 from moorage.api.errors import ApiError, no_such_path, unauthorized
 from moorage.api.failures import overdue, refusal_of
@@ -58,7 +58,7 @@ class Router:
         started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            identity = await self.identify(headers, scope.get(PEER))
+            identity = await self.identify(headers, scope.get(PEER), scope["headers"])
             query = parse_query(scope["query_string"])
             verb = verb_of(scope["method"], path, query)
             if path.watch and path.name:
@@ -75,13 +75,29 @@ class Router:
         request = Request(scope, receive, send, headers, query, identity, kind or _UNKNOWN, verb, *place)
         await self._answer(request, path, kind, started)
 
-    async def identify(self, headers: Mapping[bytes, bytes], certificate: bytes | None = None) -> Identity:
-        """Who asks. Raises ApiError 401 where that is nobody."""
+    async def identify(
+        self,
+        headers: Mapping[bytes, bytes],
+        certificate: bytes | None = None,
+        sent: Iterable[tuple[bytes, bytes]] | None = None,
+    ) -> Identity:
+        """Who asks, or whom that one acts as. ``sent``: the headers as they came, repeated ones too. Raises ApiError 401
+        where it is nobody, 400 and 403 for an impersonation that cannot or may not be.
+        """
         credentials = headers.get(b"authorization", b"").decode("latin-1")
         identity = await self._authenticate(credentials, certificate)
         if identity is None or not identity.name:
             raise unauthorized()
+        if impersonation.asked(headers):
+            identity = await impersonation.acting_as(identity, sent or tuple(headers.items()), self._require)
         return identity
+
+    async def _require(self, attributes: Attributes) -> None:
+        """Raises ApiError 403, which the audit gets to know."""
+        decision = await self._authorise(attributes)
+        if not decision.allowed:
+            self._service.config.auditor.record(attributes, decision, {"code": 403, "id": ""})
+            raise denied(attributes, decision)
 
     async def _answer(self, request: Request, path: Path, kind: Kind | None, started: float) -> None:
         attributes, decision = _attributes(request, path), UNDECIDED

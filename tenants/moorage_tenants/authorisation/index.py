@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from moorage.resources.core.namespaces import NAMESPACE
@@ -15,7 +15,7 @@ from moorage_tenants.authorisation.bindings import BindingBook
 from moorage_tenants.authorisation.following import Followed
 from moorage_tenants.authorisation.permissions import Permissions
 from moorage_tenants.authorisation.roles import RoleBook
-from moorage_tenants.authorisation.rules import Rule
+from moorage_tenants.authorisation.rules import Rule, atoms
 from moorage_tenants.authorisation.subjects import GROUP
 from moorage_tenants.authorisation.tenancies import TenantBook
 
@@ -129,6 +129,15 @@ class GrantIndex:
         for grant in self.grants(subjects, namespace, tenant):
             found.setdefault((grant.role_namespace, grant.role))
         return [rule for key in found for rule in self.roles.rules(*key) or ()]
+
+    def missing(
+        self, subjects: Subjects, namespace: str, rules: Iterable[Rule], tenant: str | None = None
+    ) -> list[Rule]:
+        """Those atoms of ``rules`` that ``subjects`` do not hold in ``namespace``."""
+        left = list(atoms(rules))
+        for permissions in self.permissions(subjects, namespace, tenant):
+            left = permissions.missing(left)
+        return left
 
     def close(self) -> None:
         """Stop following."""

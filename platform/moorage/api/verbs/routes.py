@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from moorage.api.contracts import Decision
-from moorage.api.errors import ApiError, no_such_path
+from moorage.api.errors import ApiError, forbidden, no_such_path
 from moorage.api.filtering import Filter
 from moorage.api.options import ListOptions, flag
 from moorage.api.request import Request
 from moorage.api.service import Service
 from moorage.api.transactions import endpoint
-from moorage.api.verbs import connecting, deleting, finalizing, podverbs, reading, scaling, watching, writing
+from moorage.api.verbs import connecting, deleting, finalizing, podverbs, reading, reviews, scaling, watching, writing
 
 CollectionVerb = Callable[[Service, Request, ListOptions, Filter], Awaitable[None]]
 ObjectVerb = Callable[[Service, Request], Awaitable[None]]
@@ -48,6 +48,11 @@ OBJECT: dict[tuple[str, str], ObjectVerb] = {
 OWN: dict[tuple[str, str], ObjectVerb] = {
     ("moorage.io", "transactions"): endpoint.transaction,
     ("moorage.io", "batches"): endpoint.batch,
+    ("authentication.k8s.io", "selfsubjectreviews"): reviews.whoami,
+    ("authorization.k8s.io", "localsubjectaccessreviews"): reviews.access,
+    ("authorization.k8s.io", "selfsubjectaccessreviews"): reviews.self_access,
+    ("authorization.k8s.io", "selfsubjectrulesreviews"): reviews.rules,
+    ("authorization.k8s.io", "subjectaccessreviews"): reviews.access,
 }
 """Kinds that are carried out instead of kept, by (group, plural)."""
 
@@ -58,13 +63,15 @@ async def serve(service: Service, request: Request, refused: Decision | None) ->
     served = service.config.handlers.get((kind.group, kind.plural, request.subresource, request.verb))
     if served is not None and bool(request.name) == bool(request.subresource):
         if refused is not None:
-            raise ApiError(403, refused.reason)
+            raise forbidden(kind.group, kind.plural, request.name, refused.reason)
         await served(service, request)
         return
     own = OWN.get((kind.group, kind.plural))
     if own is not None and request.verb == "create" and not request.name:
         if refused is not None:
-            raise ApiError(403, refused.reason)
+            raise forbidden(kind.group, kind.plural, "", refused.reason)
+        if kind.namespaced and not request.namespace:
+            raise not_allowed()
         await own(service, request)
         return
     if request.verb == "create" and not request.subresource:
