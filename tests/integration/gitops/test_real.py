@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from moorage.client.api import ApiClient
-from moorage.client.resource import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, PODS, SECRETS
+from moorage.client.resource import APPLICATIONS, CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, PODS, REPOSITORIES, SECRETS
 from moorage_gitops.engine.run import Options, run
 from tests.integration.gitops.hosted import Hosted, serve_git
 from tests.integration.gitops.manifests import config_map, deployment
@@ -30,6 +30,20 @@ async def hosted(database_url: str, certificates: Certificates, tmp_path: Path, 
         async with client_of(hosted) as client:
             await client.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
         yield hosted
+
+
+async def allow_plain_secrets(client: ApiClient) -> None:
+    """Make the repository beforehand, as one that takes Secrets in the clear."""
+    await client.create(
+        REPOSITORIES,
+        {
+            "apiVersion": "gitops.moorage.io/v1",
+            "kind": "Repository",
+            "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"plainSecrets": "allow"},
+        },
+        "shop",
+    )
 
 
 def client_of(hosted: Hosted) -> ApiClient:
@@ -58,6 +72,8 @@ async def application(client: ApiClient) -> dict[str, Any]:
 
 
 async def test_twenty_objects_are_one_range_of_revisions(hosted: Hosted, work: Work) -> None:
+    async with client_of(hosted) as client:
+        await allow_plain_secrets(client)
     await work.commit(
         {
             **{f"cm{i}.yaml": config_map(f"cm{i}", k=str(i)) for i in range(18)},
@@ -83,6 +99,8 @@ async def test_twenty_objects_are_one_range_of_revisions(hosted: Hosted, work: W
 
 
 async def test_a_refused_push_leaves_nothing(hosted: Hosted, work: Work) -> None:
+    async with client_of(hosted) as client:
+        await allow_plain_secrets(client)
     await work.commit({"cm.yaml": config_map("a", k="1"), "s.yaml": SECRET, "web.yaml": deployment(replicas=-1)})
 
     pushed = await work.push(hosted.url())

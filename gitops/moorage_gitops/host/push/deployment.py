@@ -73,7 +73,7 @@ class Deployment:
             await tell(
                 [
                     f"Moorage: {report.read(made)}",
-                    *(f"Moorage: {line}" for line in (*report.skipped(made), *report.secrets(made))),
+                    *(f"Moorage: {line}" for line in report.skipped(made)),
                 ]
             )
         await self._check_plain_secrets(tell)
@@ -177,6 +177,7 @@ class Deployment:
         """Raises Refused for Secrets in the clear, in any commit of the push, where the policy says so."""
         policy = await plain.policy_of(self._host.config.store, self._hosted.document)
         if policy == plain.ALLOW:
+            await tell([f"Moorage: {line}" for made in self._plans for line in report.secrets(made)])
             return
         found = plain.Plain()
         for made in self._plans:
