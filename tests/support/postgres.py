@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import queue
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +18,8 @@ import moorage_migrations
 from moorage.supervisor.postgres import SUPERUSER, Postgres
 
 TEMPLATE = "moorage_template"
+SPARE = 2
+"""Databases that are made ahead."""
 _numbers = itertools.count(1)
 
 UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "100"}
@@ -54,20 +59,68 @@ def drop_database(cluster: Postgres, name: str) -> None:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+class Databases:
+    """Clones of the template, made and dropped in the background: each costs some tenths of a second that no test waits for."""
+
+    def __init__(self, cluster: Postgres) -> None:
+        self._cluster = cluster
+        self._ready: queue.Queue[str | Exception] = queue.Queue(SPARE)
+        self._old: queue.Queue[str] = queue.Queue()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="databases", daemon=True)
+        self._thread.start()
+
+    def take(self) -> str:
+        """The name of a fresh one. Raises what kept it from being made."""
+        made = self._ready.get(timeout=60)
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    def give_back(self, name: str) -> None:
+        """Drop it some time."""
+        self._old.put(name)
+
+    def close(self) -> None:
+        """Stop; what is left goes with the cluster."""
+        self._stop.set()
+        while self._thread.is_alive():
+            with contextlib.suppress(queue.Empty):
+                self._ready.get_nowait()
+            self._thread.join(0.05)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._ready.put(create_database(self._cluster, TEMPLATE))
+                while not self._old.empty():
+                    drop_database(self._cluster, self._old.get())
+            except psycopg.Error as error:
+                self._ready.put(error)
+
+
+@pytest.fixture(scope="session")
+def databases(postgres_cluster: Postgres) -> Iterator[Databases]:
+    """Fresh databases for whoever needs one."""
+    made = Databases(postgres_cluster)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def database_url(postgres_cluster: Postgres) -> Iterator[str]:
+def database_url(postgres_cluster: Postgres, databases: Databases) -> Iterator[str]:
     """The URL of a fresh, migrated database."""
-    name = create_database(postgres_cluster, TEMPLATE)
+    name = databases.take()
     yield postgres_cluster.url_for(name)
-    drop_database(postgres_cluster, name)
+    databases.give_back(name)
 
 
 @pytest.fixture(scope="module")
-def module_database_url(postgres_cluster: Postgres) -> Iterator[str]:
+def module_database_url(postgres_cluster: Postgres, databases: Databases) -> Iterator[str]:
     """The URL of a migrated database that a module's tests share; they must not meet each other's objects in it."""
-    name = create_database(postgres_cluster, TEMPLATE)
+    name = databases.take()
     yield postgres_cluster.url_for(name)
-    drop_database(postgres_cluster, name)
+    databases.give_back(name)
 
 
 @pytest.fixture
