@@ -1,9 +1,8 @@
 -- The audit: who did what. Rows of writes are made by the commit function; rows of reads and refusals by each server.
 --
 -- Two kinds of hash chains: "commits", one for all writes, carried forward under the store lock; and one for each server
--- process, carried forward in its memory, so that an audited read takes no lock. A row's hash is SHA-256 over the hash
--- before it and over the row's canonical text: the JSON array of its fields that moorage_audit_text_2 makes. The head of a
--- server's chain is written into the chain of commits ("anchor") with that server's next commit.
+-- process, carried forward in its memory, so that an audited read takes no lock. The head of a server's chain is written
+-- into the chain of commits ("anchor") with that server's next commit.
 
 CREATE TABLE audit (
     at timestamptz NOT NULL,
@@ -87,10 +86,20 @@ CREATE FUNCTION moorage_audit_floor_2(p_upper timestamptz) RETURNS void LANGUAGE
     ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, at = excluded.at WHERE f.seq < excluded.seq
 $$;
 
--- The canonical text of a row: a JSON array, as PostgreSQL writes it.
-CREATE FUNCTION moorage_audit_text_2(a audit) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT json_build_array(
-        a.chain, a.seq, (extract(epoch FROM a.at) * 1000000)::bigint, a.server, a.request_id, a.actor, a.verb,
-        a.storage_group, a.resource, a.subresource, a.namespace, a.name, a.source_commit, a.allowed, a.code, a.revision,
-        encode(a.old_digest, 'hex'), encode(a.new_digest, 'hex'), a.detail::text)::text
+-- A row's hash is the SHA-256 of: the hash before it, its row digest, seq, its stamp, revision, old and new digest (zeros
+-- for null); numbers as eight bytes, the highest first.
+
+-- Row digest: of the JSON array of its fields, as PostgreSQL writes it.
+CREATE FUNCTION moorage_audit_row_2(
+    p_request text, p_actor text, p_verb text, p_group text, p_resource text, p_subresource text, p_namespace text,
+    p_name text, p_source text, p_allowed boolean, p_code integer, p_detail json
+) RETURNS bytea LANGUAGE sql STABLE AS $$
+    SELECT sha256(convert_to(json_build_array(
+        p_request, p_actor, p_verb, p_group, p_resource, p_subresource, p_namespace, p_name, p_source, p_allowed, p_code,
+        p_detail::text)::text, 'UTF8'))
+$$;
+
+-- Stamp: the microsecond, and the SHA-256 of the server's name.
+CREATE FUNCTION moorage_audit_stamp_2(p_at timestamptz, p_server text) RETURNS bytea LANGUAGE sql STABLE AS $$
+    SELECT int8send((extract(epoch FROM p_at) * 1000000)::bigint) || sha256(convert_to(p_server, 'UTF8'))
 $$;

@@ -8,7 +8,9 @@
 -- change: 1 added, 2 modified, 3 deleted.
 -- tenant: of a Namespace; null keeps the stored one. The tenant of whatever is in it follows.
 -- limits: what moorage_set_limits_2 takes, for the objects that quotas are made of.
--- audit: what the row tells beside its columns; null writes no row. keep: 1 for a Secret whose version is to be kept.
+-- audit, row: what the audit's row tells beside its columns, and its moorage_audit_row_2; null writes no row.
+-- digest: SHA-256 of the stored bytes. keep: 1 for a Secret whose version is to be kept. anchor: the head of the server's
+-- own chain, {"chain", "seq", "hash"}, where it has moved.
 
 -- One more row of the chain of commits that is about no object; the new head.
 CREATE FUNCTION moorage_note_2(
@@ -16,13 +18,18 @@ CREATE FUNCTION moorage_note_2(
     p_resource text, p_namespace text, p_name text, p_source text, p_revision bigint, p_detail json
 ) RETURNS bytea LANGUAGE plpgsql AS $$
 DECLARE
-    v_row audit;
+    v_none bytea := decode(repeat('00', 64), 'hex');
+    v_head bytea;
 BEGIN
-    v_row := (p_at, 'commits', p_seq, p_server, p_request, p_actor, p_verb, p_group, p_resource, '', p_namespace, p_name,
-              p_source, true, 0, p_revision, NULL, NULL, p_detail, NULL)::audit;
-    v_row.hash := sha256(p_head || convert_to(moorage_audit_text_2(v_row), 'UTF8'));
-    INSERT INTO audit SELECT v_row.*;
-    RETURN v_row.hash;
+    v_head := sha256(
+        p_head
+        || moorage_audit_row_2(
+            p_request, p_actor, p_verb, p_group, p_resource, '', p_namespace, p_name, p_source, true, 0, p_detail)
+        || int8send(p_seq) || moorage_audit_stamp_2(p_at, p_server) || int8send(p_revision) || v_none);
+    INSERT INTO audit VALUES (
+        p_at, 'commits', p_seq, p_server, p_request, p_actor, p_verb, p_group, p_resource, '', p_namespace, p_name,
+        p_source, true, 0, p_revision, NULL, NULL, p_detail, v_head);
+    RETURN v_head;
 END $$;
 
 -- Keep the version of a Secret that was written, and no more than ten; mark them where it was deleted.
@@ -76,7 +83,8 @@ CREATE FUNCTION moorage_commit_2(
     p_expect_revision bigint[], p_expect_uid text[], p_tenant text[], p_charge text[], p_ttl integer[],
     p_actor text[], p_request text[], p_manager text[], p_source text[],
     p_conditions jsonb, p_refs jsonb,
-    p_limits jsonb[], p_verb text[], p_subresource text[], p_audit json[], p_digest bytea[], p_keep smallint[], p_anchor json,
+    p_limits jsonb[], p_verb text[], p_subresource text[], p_audit json[], p_row bytea[], p_digest bytea[],
+    p_keep smallint[], p_anchor json,
     OUT outcomes smallint[], OUT revisions bigint[], OUT details text[], OUT last_revision bigint
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -99,7 +107,11 @@ DECLARE
     -- The chain of commits; null where this call has not come to it yet.
     v_seq bigint;
     v_head bytea;
-    v_micros bigint;
+    v_begun bigint;
+    v_stamp bytea;
+    v_none bytea := decode(repeat('00', 32), 'hex');
+    hashes bytea[];
+    olds bytea[];
     i integer;
 BEGIN
     PERFORM FROM store_lock WHERE id = 1 FOR UPDATE;
@@ -115,7 +127,7 @@ BEGIN
     END IF;
     v_next := v_first;
     v_now := clock_timestamp();
-    v_micros := extract(epoch FROM v_now) * 1000000;
+    v_stamp := moorage_audit_stamp_2(v_now, p_writer);
     v_limited := EXISTS (SELECT FROM quotas);
     outcomes := array_fill(0::smallint, ARRAY[v_count]);
     revisions := array_fill(0::bigint, ARRAY[v_count]);
@@ -243,23 +255,32 @@ BEGIN
                 -- Who makes a namespace of this name later has no right to what was in this one.
                 DELETE FROM secret_versions s WHERE s.namespace = p_name[i];
             END IF;
-            IF p_audit[i] IS NOT NULL THEN
+            IF p_row[i] IS NOT NULL THEN
                 IF v_seq IS NULL THEN
                     SELECT h.seq, h.hash INTO v_seq, v_head FROM audit_heads h ORDER BY h.seq DESC LIMIT 1;
+                    v_begun := v_seq;
+                    hashes := array_fill(NULL::bytea, ARRAY[v_count]);
                 END IF;
                 v_seq := v_seq + 1;
-                v_head := sha256(v_head || convert_to(json_build_array(
-                    'commits', v_seq, v_micros, p_writer, p_request[i], p_actor[i], p_verb[i], p_group[i], p_resource[i],
-                    p_subresource[i], p_namespace[i], p_name[i], p_source[i], true, 0, v_next,
-                    encode(v_old.digest, 'hex'), encode(p_digest[i], 'hex'), p_audit[i]::text)::text, 'UTF8'));
-                INSERT INTO audit VALUES (
-                    v_now, 'commits', v_seq, p_writer, p_request[i], p_actor[i], p_verb[i], p_group[i], p_resource[i],
-                    p_subresource[i], p_namespace[i], p_name[i], p_source[i], true, 0, v_next,
-                    v_old.digest, p_digest[i], p_audit[i], v_head);
+                v_head := sha256(v_head || p_row[i] || int8send(v_seq) || v_stamp || int8send(v_next)
+                                 || coalesce(v_old.digest, v_none) || coalesce(p_digest[i], v_none));
+                hashes[i] := v_head;
+                olds[i] := v_old.digest;
             END IF;
             revisions[i] := v_next;
             v_next := v_next + 1;
         END LOOP;
+        IF v_seq IS NOT NULL THEN
+            INSERT INTO audit
+            SELECT v_now, 'commits', v_begun + row_number() OVER (ORDER BY u.n), p_writer, u.request, u.actor, u.verb,
+                   u.storage_group, u.resource, u.subresource, u.namespace, u.name, u.source, true, 0, u.revision,
+                   u.old_digest, u.new_digest, u.detail, u.hash
+            FROM unnest(p_request, p_actor, p_verb, p_group, p_resource, p_subresource, p_namespace, p_name, p_source,
+                        revisions, olds, p_digest, p_audit, hashes) WITH ORDINALITY
+                AS u(request, actor, verb, storage_group, resource, subresource, namespace, name, source, revision,
+                     old_digest, new_digest, detail, hash, n)
+            WHERE u.hash IS NOT NULL;
+        END IF;
         IF p_atomic AND v_failed THEN
             RAISE EXCEPTION USING ERRCODE = 'MG003';
         END IF;

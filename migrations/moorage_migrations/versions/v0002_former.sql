@@ -11,7 +11,10 @@ CREATE OR REPLACE FUNCTION moorage_commit_1(
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_count integer := cardinality(p_op);
+    v_verbs text[];
 BEGIN
+    SELECT coalesce(array_agg((ARRAY['create', 'update', 'delete'])[o] ORDER BY n), '{}') INTO v_verbs
+    FROM unnest(p_op) WITH ORDINALITY AS u(o, n);
     -- It makes no partitions of the audit.
     IF to_regclass('audit_' || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD')) IS NULL THEN
         PERFORM moorage_make_audit_partition_2(clock_timestamp());
@@ -23,9 +26,10 @@ BEGIN
         -- It knows no tenants: what it says of them is nothing.
         array_fill(NULL::text, ARRAY[v_count]), p_charge, p_ttl, p_actor, p_request, p_manager, p_source, p_conditions, p_refs,
         array_fill(NULL::jsonb, ARRAY[v_count]),
-        (SELECT coalesce(array_agg((ARRAY['create', 'update', 'delete'])[o] ORDER BY n), '{}')
-         FROM unnest(p_op) WITH ORDINALITY AS u(o, n)),
-        array_fill(''::text, ARRAY[v_count]), array_fill('{}'::json, ARRAY[v_count]),
+        v_verbs, array_fill(''::text, ARRAY[v_count]), array_fill('{}'::json, ARRAY[v_count]),
+        (SELECT coalesce(array_agg(moorage_audit_row_2(q, a, v, g, r, '', s, m, c, true, 0, '{}') ORDER BY n), '{}')
+         FROM unnest(p_request, p_actor, v_verbs, p_group, p_resource, p_namespace, p_name, p_source) WITH ORDINALITY
+            AS u(q, a, v, g, r, s, m, c, n)),
         array_fill(NULL::bytea, ARRAY[v_count]),
         (SELECT coalesce(array_agg((r = 'secrets' AND g = '')::integer::smallint ORDER BY n), '{}')
          FROM unnest(p_resource, p_group) WITH ORDINALITY AS u(r, g, n)),

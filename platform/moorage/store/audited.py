@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from moorage.resources.kind import ResourceKey
+from moorage.store.audit_hash import row_digest
 from moorage.store.contracts import Entry, Op, Origin, Write
 
 SECRETS = ResourceKey("", "secrets")
@@ -48,6 +49,22 @@ def details(write: Write, origin: Origin, shared: dict[str, Any], current: Entry
         return None
     changed = changes(write, current)
     return orjson.dumps({**shared, "changed": changed} if changed else shared)
+
+
+def verb(write: Write, origin: Origin) -> str:
+    """What the row calls a write."""
+    return origin.verb or write.op.value
+
+
+def row_of(write: Write, origin: Origin, detail: bytes | None) -> bytes | None:
+    """The digest of the row of a write."""
+    if detail is None:
+        return None
+    group, resource, namespace, name = write.key
+    place = (group, resource, write.subresource, namespace, name)
+    return row_digest(
+        origin.request_id, origin.actor, verb(write, origin), *place, origin.source_commit, True, 0, detail.decode()
+    )
 
 
 def changes(write: Write, current: Entry | None) -> list[str]:

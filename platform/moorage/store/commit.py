@@ -40,22 +40,23 @@ OUTCOMES = (
     Outcome.ABORTED,
 )
 STATEMENT = b"moorage_commit"
-_PLACES = ", ".join(f"${number}" for number in range(1, 34))
+_PLACES = ", ".join(f"${number}" for number in range(1, 35))
 PREPARE = f"PREPARE moorage_commit AS SELECT * FROM moorage_commit_2({_PLACES})"  # noqa: S608 - constants of this module
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class Note(NamedTuple):
-    """What the commit function is told of a write beside the write: the audit row's details (None for no row), the digest of
-    what is stored, and whether a Secret's version is kept.
+    """What the commit function is told of a write beside the write: the audit row's details and its row digest (None for
+    no row), the digest of what is stored, and whether a Secret's version is kept.
     """
 
     detail: bytes | None
+    row: bytes | None
     digest: bytes | None
     keep: int
 
 
-NO_NOTE = Note(None, None, 0)
+NO_NOTE = Note(None, None, None, 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -171,9 +172,10 @@ def parameters(
         wire.jsonb(_conditions(first.preconditions)),
         wire.jsonb(_refs(first.refs, first.origin)),
         wire.jsonb_array(quotas.encoded(write) for write in writes),
-        text(origin.verb or write.op.value for origin, write in zip(origins, writes, strict=True)),
+        text(audited.verb(write, origin) for origin, write in zip(origins, writes, strict=True)),
         text(write.subresource for write in writes),
         wire.json_array([note.detail for note in notes]),
+        wire.bytea_array([note.row for note in notes]),
         wire.bytea_array([note.digest for note in notes]),
         wire.int2_array(note.keep for note in notes),
         anchor,

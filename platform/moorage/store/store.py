@@ -238,7 +238,8 @@ class PostgresStore:
                 if current is not None and write.expect_revision != current.revision:
                     current = None
             detail = audited.details(write, origin, shared, current)
-            notes.append(Note(detail, audited.digest(write, ciphertext), audited.keeps_version(write, current)))
+            row, digest = audited.row_of(write, origin, detail), audited.digest(write, ciphertext)
+            notes.append(Note(detail, row, digest, audited.keeps_version(write, current)))
         return notes
 
     async def _seal(self, write: Write) -> bytes | None:
