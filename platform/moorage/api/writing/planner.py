@@ -197,7 +197,8 @@ class Planner:
         else:
             errors = [*kind.validate(new), *kind.validate_update(new, old)] if subresource != "binding" else []
         await self._check(kind, name, errors, request, new)
-        return await self.joined(self.replaced(kind, new, current, old, ends=_ends(kind, new)), request, new)
+        planned = self.replaced(kind, new, current, old, ends=_ends(kind, new), subresource=subresource)
+        return await self.joined(planned, request, new)
 
     async def joined(self, planned: Planned, request: AdmissionRequest, document: Document | None) -> Planned:
         """``planned`` with what is written together with it. Raises ApiError where that cannot be."""
@@ -220,7 +221,15 @@ class Planner:
         return new
 
     def replaced(
-        self, kind: Kind, new: Document, current: Entry, old: Document, *, ends: bool, action: Action = "configured"
+        self,
+        kind: Kind,
+        new: Document,
+        current: Entry,
+        old: Document,
+        *,
+        ends: bool,
+        action: Action = "configured",
+        subresource: str = "",
     ) -> Planned:
         """A plan that stores ``new`` in place of ``current``, or removes it with ``new`` as its last state. ``old`` is the
         document of ``current``.
@@ -239,6 +248,7 @@ class Planner:
             charge={} if ends else self.charger.charge(kind, new),
             expires_in=kind.ttl,
             limits=None if ends else self.charger.limits(kind, new, old),
+            subresource=subresource,
         )
         return Planned(kind, action, current.key, current.uid, write, encoded, current, gone=ends)
 
