@@ -120,6 +120,7 @@ def references(pod: dict[str, Any]) -> Iterator[Reference]:
 
 
 def _named(spec: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield "serviceaccounts", spec.get("serviceAccountName")
     for secret in spec.get("imagePullSecrets") or ():
         yield "secrets", secret.get("name")
     for volume in spec.get("volumes") or ():

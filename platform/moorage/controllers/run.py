@@ -16,6 +16,7 @@ from moorage.controllers.endpoints.controller import EndpointsController
 from moorage.controllers.endpoints.servers import ApiServersController
 from moorage.controllers.garbage.collector import GarbageCollector
 from moorage.controllers.namespaces.lifecycle import NamespaceController
+from moorage.controllers.namespaces.root_ca import RootCaController
 from moorage.controllers.namespaces.service_account import ServiceAccountController
 from moorage.controllers.nodes.evictor import TaintEvictionController
 from moorage.controllers.nodes.lifecycle import NodeLifecycleController
@@ -35,6 +36,7 @@ _ALL = (
     ReplicaSetController,
     NamespaceController,
     ServiceAccountController,
+    RootCaController,
     NodeLifecycleController,
     TaintEvictionController,
     PodGarbageCollector,

@@ -11,9 +11,12 @@ from types import TracebackType
 
 from fastapi import APIRouter
 
-from moorage.api.contracts import Authorizer, Identity
+from moorage.api.contracts import Admission, Authorizer, Companions, Identity
 from moorage.store.store import PostgresStore
+from moorage_tenants.authentication.accounts.admission import AccountAdmission
+from moorage_tenants.authentication.accounts.furniture import AccountFurniture
 from moorage_tenants.authentication.accounts.keys import SigningKeys
+from moorage_tenants.authentication.accounts.legacy import TokenSecrets
 from moorage_tenants.authentication.accounts.requests import TokenRequests
 from moorage_tenants.authentication.accounts.tokens import AccountTokens
 from moorage_tenants.authentication.chain import Authentication, GitAuthentication
@@ -27,6 +30,7 @@ from moorage_tenants.authentication.reloading import Reloading
 from moorage_tenants.authentication.reviews import TokenReviews
 from moorage_tenants.authentication.stored import StoredTokens
 
+MOUNT_TOKENS = False
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 LONGEST = 365 * 86_400
 """Seconds that a ServiceAccount token may live, at most."""
@@ -41,6 +45,7 @@ class Settings:
     bootstrap: Mapping[str, Identity]
     secret: Callable[[], Awaitable[bytes]]
     ca_sha256: str
+    ca_pem: str
     address: str
     config: AuthenticationConfig = field(default_factory=AuthenticationConfig)
     config_file: Path | None = None
@@ -71,6 +76,11 @@ class Sources(AbstractAsyncContextManager["Sources"]):
             ("", "serviceaccounts", "token", "create"): requests.create,
         }
         """For ``ApiConfig.handlers``."""
+        self.admissions: Sequence[Admission] = (
+            AccountAdmission(mount=MOUNT_TOKENS),
+            TokenSecrets(self.accounts, settings.ca_pem),
+        )
+        self.companions: Sequence[Companions] = (AccountFurniture(settings.ca_pem),)
         self._tasks: list[asyncio.Task[None]] = []
 
     def router(self, authorizer: Authorizer) -> APIRouter:

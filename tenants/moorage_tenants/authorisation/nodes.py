@@ -42,6 +42,8 @@ class NodeRole:
                 return await self._pod(node, attributes)
             case "", "secrets" | "configmaps":
                 return await self._reference(node, attributes)
+            case "", "serviceaccounts":
+                return await self._account(node, attributes)
             case ("", "nodes") | (_, "leases"):
                 return _own(node, attributes)
             case "" | "events.k8s.io", "events":
@@ -87,6 +89,16 @@ class NodeRole:
         if not attributes.namespace or not name:
             return f"can only read {attributes.resource} that pods bound to the node name, each by its name"
         key = attributes.resource, attributes.namespace, name
+        if self._index.names(node, *key):
+            return None
+        await self._refresh()
+        return None if self._index.names(node, *key) else "no relationship found between node and this object"
+
+    async def _account(self, node: str, attributes: Attributes) -> str | None:
+        """Tokens of the accounts that the node's pods run as. That each is bound to such a pod is checked where it is made."""
+        if (attributes.verb, attributes.subresource) != ("create", "token") or not attributes.name:
+            return "nodes may only ask for tokens of the service accounts of their pods"
+        key = attributes.resource, attributes.namespace, attributes.name
         if self._index.names(node, *key):
             return None
         await self._refresh()

@@ -11,6 +11,8 @@ from moorage_tenants.names import AUTHENTICATED
 
 PRIVATE = "kubernetes.io"
 LEGACY_ISSUER = "kubernetes/serviceaccount"
+LEGACY_ID = "moorage.io/token-id"
+"""Label of a token Secret, and claim of its token: a Secret made anew does not bring an old token back."""
 USER_PREFIX = "system:serviceaccount:"
 ALL_ACCOUNTS = "system:serviceaccounts"
 _EXTRA = "authentication.kubernetes.io/"
@@ -45,6 +47,7 @@ class Bound:
     pod: Ref | None = None
     secret: Ref | None = None
     node: Ref | None = None
+    legacy_id: str = ""
 
     @property
     def user(self) -> str:
@@ -83,7 +86,8 @@ def read(claims: Mapping[str, Any]) -> Bound | None:
     if not isinstance(namespace, str) or account is None:
         return None
     refs = [Ref.read(private[name]) if name in private else None for name in ("pod", "secret", "node")]
-    bound = Bound(namespace, account, *refs)
+    pod, secret, node = refs
+    bound = Bound(namespace, account, pod, secret, node)
     unread = [
         name for name, ref in zip(("pod", "secret", "node"), refs, strict=True) if name in private and ref is None
     ]
@@ -101,12 +105,15 @@ def legacy(bound: Bound) -> dict[str, Any]:
         f"{prefix}secret.name": bound.secret.name,
         f"{prefix}service-account.name": bound.account.name,
         f"{prefix}service-account.uid": bound.account.uid,
+        LEGACY_ID: bound.legacy_id,
     }
 
 
 def _legacy(claims: Mapping[str, Any]) -> Bound | None:
     names = ("namespace", "service-account.name", "service-account.uid", "secret.name")
     values = [claims.get(f"{LEGACY_ISSUER}/{name}") for name in names]
-    namespace, name, uid, secret = (value if isinstance(value, str) else "" for value in values)
-    bound = Bound(namespace, Ref(name, uid), secret=Ref(secret, ""))
-    return bound if namespace and name and uid and secret and claims.get("sub") == bound.user else None
+    values.append(claims.get(LEGACY_ID))
+    namespace, name, uid, secret, token_id = (value if isinstance(value, str) else "" for value in values)
+    bound = Bound(namespace, Ref(name, uid), secret=Ref(secret, ""), legacy_id=token_id)
+    whole = namespace and name and uid and secret and token_id
+    return bound if whole and claims.get("sub") == bound.user else None

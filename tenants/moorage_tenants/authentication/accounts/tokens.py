@@ -14,7 +14,7 @@ from moorage.resources.kind import ResourceKey
 from moorage.store.contracts import Cache, Store
 from moorage_tenants.authentication import jwt
 from moorage_tenants.authentication.accounts import claims as accounts
-from moorage_tenants.authentication.accounts.claims import LEGACY_ISSUER, PRIVATE, Bound, Ref
+from moorage_tenants.authentication.accounts.claims import LEGACY_ID, LEGACY_ISSUER, PRIVATE, Bound, Ref
 from moorage_tenants.authentication.accounts.keys import ALGORITHM, SigningKeys
 from moorage_tenants.authentication.verified import Verified
 
@@ -99,8 +99,11 @@ class AccountTokens:
             cache = self._caches.get(resource)
             if cache is None:
                 cache = self._caches[resource] = await self._store.cache(resource)
+            token_id = bound.legacy_id if resource == SECRETS else ""
             # A cache that lags refuses nothing that is true: it is brought up to date before it may say no.
-            if not _is(cache, namespace, ref) and not _is(await fresh(self._store, resource), namespace, ref):
+            if not _is(cache, namespace, ref, token_id) and not _is(
+                await fresh(self._store, resource), namespace, ref, token_id
+            ):
                 return False
         return True
 
@@ -122,6 +125,8 @@ def _objects(bound: Bound) -> Sequence[tuple[ResourceKey, str, Ref]]:
     return found
 
 
-def _is(cache: Cache, namespace: str, ref: Ref) -> bool:
+def _is(cache: Cache, namespace: str, ref: Ref, token_id: str) -> bool:
     entry = cache.get(namespace, ref.name)
-    return entry is not None and (not ref.uid or entry.uid == ref.uid)
+    if entry is None or (ref.uid and entry.uid != ref.uid):
+        return False
+    return not token_id or entry.labels.get(LEGACY_ID) == token_id

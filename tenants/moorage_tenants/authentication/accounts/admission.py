@@ -1,0 +1,92 @@
+"""Pods run as a ServiceAccount: the namespace's default unless they say otherwise, one that exists, with a token at hand.
+
+Source: ``plugin/pkg/admission/serviceaccount``, KEP-1205 (projected tokens), KEP-2799.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from moorage.api.contracts import AdmissionRequest
+from moorage.api.errors import forbidden
+from moorage.resources.core.pods.declaration import POD
+from moorage.resources.core.serviceaccounts import SERVICE_ACCOUNT
+from moorage.resources.kind import Document, FieldError
+from moorage_tenants.authentication.accounts.furniture import DEFAULT, ROOT_CA
+
+MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+VOLUME_PREFIX = "kube-api-access-"
+EXPIRATION_SECONDS = 3607
+"""Kubernetes' own odd number: it tells tokens that were mounted without being asked for."""
+_MIRROR = "kubernetes.io/config.mirror"
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_random = random.SystemRandom()
+
+
+class AccountAdmission:
+    """Implements ``moorage.api.contracts.Admission`` for Pods. ``mount``: whether nodes can mount tokens."""
+
+    def __init__(self, *, mount: bool = True) -> None:
+        self._mount = mount
+
+    async def mutate(self, request: AdmissionRequest) -> None:
+        """Name the account and mount its token. Raises ApiError 403 where the account does not exist."""
+        pod = request.document
+        if request.kind.storage != POD.storage or request.operation != "CREATE" or request.subresource or pod is None:
+            return
+        if _MIRROR in (pod["metadata"].get("annotations") or {}):
+            return
+        spec: dict[str, Any] = pod.setdefault("spec", {})
+        name = spec.get("serviceAccountName") or DEFAULT
+        spec["serviceAccountName"] = spec["serviceAccount"] = name
+        account = await self._account(request, name)
+        if self._mount and _automount(spec, account):
+            mount(spec)
+        if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
+            spec["imagePullSecrets"] = list(account["imagePullSecrets"])
+
+    async def validate(self, request: AdmissionRequest) -> Sequence[FieldError]:
+        """What had to be refused was."""
+        return ()
+
+    async def _account(self, request: AdmissionRequest, name: str) -> Document:
+        entry = await request.view.get(SERVICE_ACCOUNT, request.namespace, name)
+        if entry is None:
+            where = f"{request.namespace}/{name}"
+            reason = f'error looking up service account {where}: serviceaccount "{name}" not found'
+            raise forbidden("", "pods", request.name, reason)
+        return entry.document()
+
+
+def _automount(spec: Document, account: Document) -> bool:
+    asked = spec.get("automountServiceAccountToken")
+    return bool(account.get("automountServiceAccountToken", True) if asked is None else asked)
+
+
+def mount(spec: Document) -> None:
+    """Mount the account's token into every container that has nothing at its place; idempotent."""
+    volumes: list[dict[str, Any]] = spec.get("volumes") or []
+    given = [volume["name"] for volume in volumes if volume["name"].startswith(VOLUME_PREFIX) and "projected" in volume]
+    name = given[0] if given else VOLUME_PREFIX + "".join(_random.choices(_ALPHABET, k=5))
+    mounted = False
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+        mounts = container.get("volumeMounts") or []
+        if all(each.get("mountPath") != MOUNT_PATH for each in mounts):
+            container["volumeMounts"] = [*mounts, {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}]
+            mounted = True
+    if mounted and not given:
+        spec["volumes"] = [*volumes, {"name": name, "projected": _projected()}]
+
+
+def _projected() -> Document:
+    namespace = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+    return {
+        "sources": [
+            {"serviceAccountToken": {"expirationSeconds": EXPIRATION_SECONDS, "path": "token"}},
+            {"configMap": {"name": ROOT_CA, "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+            {"downwardAPI": {"items": [namespace]}},
+        ],
+        "defaultMode": 0o644,
+    }
