@@ -10,7 +10,7 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -114,9 +114,12 @@ async def serve_api(
     certificates: Certificates,
     policies: Policies | None = None,
     settings: StoreSettings | None = None,
+    compose: Callable[[ApiConfig], Awaitable[ApiConfig]] | None = None,
     **overrides: Any,
 ) -> AsyncIterator[RunningApi]:
-    """A server on ``database_url``; ``overrides`` replace fields of its ``ApiConfig``, ``settings`` its store's."""
+    """A server on ``database_url``; ``overrides`` replace fields of its ``ApiConfig``, ``settings`` its store's. ``compose``
+    makes the configuration anew of one that has its store.
+    """
     rules = policies or Policies()
     opened = open_store(
         database_url,
@@ -139,7 +142,8 @@ async def serve_api(
             companions=(allocation,),
             ca_pem=certificates.ca.read_bytes(),
         )
-        app = build_app(replace(config, **overrides))
+        config = replace(config, **overrides)
+        app = build_app(config if compose is None else await compose(config))
         async with _running(app, certificates) as url, _session(url, certificates.ca, "admin-token") as client:
             await until(lambda: app.startup.waiting_for == "", timeout=30, every=0.01)
             yield RunningApi(url, certificates.ca, app, store, rules, client)

@@ -1,0 +1,1 @@
+"""Rights over the wire: roles, bindings, reviews, impersonation, tenants."""
