@@ -45,7 +45,9 @@ from moorage_tenants.limits.admissions import limiting
 from moorage_tenants.limits.charging import ObjectCharger
 from moorage_tenants.limits.requirements import QuotaRequirements
 from moorage_tenants.sealing import BadKek
+from moorage_tenants.secret_service.guard import Guard
 from moorage_tenants.secret_service.parts import SecretParts
+from moorage_tenants.secret_service.parts import run as run_loops
 from moorage_tenants.tenancy import NamespaceFurniture, TenancyAdmission
 
 __all__ = ["ConfigError", "ServerConfig", "serve"]
@@ -73,12 +75,15 @@ async def _serve(config: ServerConfig) -> None:
             sources = _authentication(config, store, secret_parts)
             app, access = await _compose(config, store, auditor, name, secret_parts, sources)
             following = asyncio.create_task(access.run(), name="pod index")
+            loops = secret_parts.loops(store, store.keys, store.resealing, app.transactor, name)
+            keeping = asyncio.create_task(run_loops(loops, lambda: not app.startup.waiting_for), name="secrets")
             try:
                 async with sources:
                     await _listen(config, app)
             finally:
                 following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
+                keeping.cancel()
+                await asyncio.gather(following, keeping, return_exceptions=True)
                 access.close()
     log.info("ended")
 
@@ -166,7 +171,14 @@ async def _compose(
             auditor=auditor,
             tunnels=Tunnels(store.tunnels, await _peers(config, store, name, secret_parts), authenticator, authorizer),
             handlers=sources.handlers,
-            mounts=[Mount("/git", build_git_app(git)), *(Mount(prefix, own) for prefix in PREFIXES)],
+            mounts=[
+                Mount("/git", build_git_app(git)),
+                *(Mount(prefix, own) for prefix in PREFIXES),
+                *secret_parts.mounts(
+                    Guard(authenticator, authorizer, auditor), store, store.secret_versions, transactor
+                ),
+            ],
+            metrics=[secret_parts.metrics],
             server=name,
             ca_pem=config.ca_pem,
         )

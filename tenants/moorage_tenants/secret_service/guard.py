@@ -10,8 +10,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from moorage.api import impersonation
 from moorage.api.contracts import Attributes, Auditor, Authenticator, Authorizer, Decision, Identity
 from moorage.api.errors import ApiError, bad_request, forbidden, unauthorized, unavailable
+from moorage.api.peer import peer_certificate
 from moorage.api.request import new_request_id
 from moorage.store.contracts import OutcomeUnknown, Unavailable
 
@@ -29,13 +31,19 @@ class Guard:
     auditor: Auditor
 
     async def identify(self, request: Request) -> Identity:
-        """Who asks. Raises ApiError 401; 403 where the caller wants to be somebody else, which is not done here."""
-        identity = await self.authenticator.authenticate(request.headers.get("authorization", ""))
+        """Who asks, or whom that one acts as. Raises ApiError 401; 400 and 403 for an impersonation."""
+        credentials = request.headers.get("authorization", "")
+        identity = await self.authenticator.authenticate(credentials, peer_certificate(request.scope))
         if identity is None or not identity.name:
             raise unauthorized()
-        if any(name.startswith("impersonate-") for name in request.headers):
-            raise ApiError(403, "this endpoint does not impersonate; ask with credentials of that identity")
+        if impersonation.asked(dict(request.headers.raw)):
+            return await impersonation.acting_as(identity, request.headers.raw, self._require)
         return identity
+
+    async def _require(self, attributes: Attributes) -> None:
+        decision = await self.authorizer.authorise(attributes)
+        if not decision.allowed:
+            raise forbidden(attributes.group, attributes.resource, attributes.name, decision.reason)
 
     async def allow(
         self, request: Request, verb: str, group: str, resource: str, namespace: str, name: str, action: str = ""
