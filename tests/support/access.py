@@ -15,7 +15,7 @@ from moorage.api.contracts import Identity
 from moorage_tenants.authorisation.defaults import brought_up_to_date
 from moorage_tenants.authorisation.parts import AccessParts, open_access
 from moorage_tenants.tenancy import TenancyAdmission
-from tests.support.apiserver import Policies, RunningApi, serve_api
+from tests.support.apiserver import RunningApi, serve_api
 from tests.support.certificates import Certificates
 
 AUTHENTICATED = "system:authenticated"
@@ -68,9 +68,7 @@ Compose = Callable[[ApiConfig], Awaitable[ApiConfig]]
 
 
 @asynccontextmanager
-async def serve_access(
-    database_url: str, certificates: Certificates, authenticator: Any = None, **overrides: Any
-) -> AsyncIterator[RunningAccess]:
+async def serve_access(database_url: str, certificates: Certificates, **overrides: Any) -> AsyncIterator[RunningAccess]:
     """A server on ``database_url``."""
     made: list[AccessParts] = []
 
@@ -87,8 +85,8 @@ async def serve_access(
             bring_up_to_date=brought_up_to_date,
         )
 
-    policies = Policies(authenticator=authenticator or TrustingAuthenticator())
-    async with serve_api(database_url, certificates, policies, compose=compose, **overrides) as api:
+    overrides.setdefault("authenticator", TrustingAuthenticator())
+    async with serve_api(database_url, certificates, compose=compose, **overrides) as api:
         following = asyncio.create_task(made[0].run(), name="pod index")
         try:
             yield RunningAccess(api, made[0])

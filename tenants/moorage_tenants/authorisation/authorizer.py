@@ -6,6 +6,7 @@ A refusal is given only after a look at what PostgreSQL holds, so that a server 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -54,36 +55,42 @@ class RbacAuthorizer:
     async def authorise(self, attributes: Attributes) -> Decision:
         """Whether this may be done; a refusal says who may not do what, and where."""
         attributes = placed(attributes)
+        why = await self._why_not(attributes)
+        if why is None:
+            return ALLOWED
+        return Decision(False, refusal(attributes, why), self._visible(attributes))
+
+    async def explain(self, attributes: Attributes) -> Decision:
+        """The same, with the reason also of what is allowed, and of what is not where there is more to say than that."""
+        attributes = placed(attributes)
+        why = await self._why_not(attributes)
+        if why is not None:
+            return Decision(False, why)
+        if names.MASTERS not in attributes.identity.groups:
+            for grant in self.index.grants(self.subjects(attributes.identity), attributes.namespace):
+                permissions = self.index.roles.permissions(grant.role_namespace, grant.role)
+                if _allows(permissions, attributes):
+                    return Decision(True, f"RBAC: allowed by {described(grant)}")
+        return ALLOWED
+
+    async def _why_not(self, attributes: Attributes) -> str | None:
+        """None for what is allowed; else why it is not ("" where nothing grants it, and that is all)."""
         identity = attributes.identity
         if not identity.name:
-            return Decision(False, "no user is named: log in first")
+            return "no user is named: log in first"
         scopes = scopes_of(identity)
         if scopes and not permits(scopes, attributes):
-            return Decision(False, refusal(attributes, f"the token is limited to {', '.join(sorted(scopes))}"))
+            return _limited(scopes)
         if names.MASTERS in identity.groups:
-            return ALLOWED
+            return None
         await self.index.look()
         subjects = self.subjects(identity)
         if await self.granted(attributes, subjects):
-            return ALLOWED
+            return None
         why = await self._elsewhere(attributes)
-        if why is None:
-            return ALLOWED
-        if await self.index.refresh() and await self.granted(attributes, subjects):
-            return ALLOWED
-        return Decision(False, refusal(attributes, why), self._visible(attributes, subjects))
-
-    async def explain(self, attributes: Attributes) -> Decision:
-        """The same, with the reason also of what is allowed."""
-        decision = await self.authorise(attributes)
-        if not decision.allowed or names.MASTERS in attributes.identity.groups:
-            return Decision(decision.allowed, decision.reason)
-        attributes = placed(attributes)
-        for grant in self.index.grants(self.subjects(attributes.identity), attributes.namespace):
-            permissions = self.index.roles.permissions(grant.role_namespace, grant.role)
-            if _allows(permissions, attributes):
-                return Decision(True, f"RBAC: allowed by {described(grant)}")
-        return Decision(True, decision.reason)
+        if why is not None and await self.index.refresh() and await self.granted(attributes, subjects):
+            return None
+        return why
 
     async def rights(self, identity: Identity, namespace: str) -> Rights:
         """All rules that ``identity`` holds in ``namespace``, in the form of a role's."""
@@ -97,7 +104,7 @@ class RbacAuthorizer:
         if names.NODES in identity.groups:
             why = "node authorizer does not support user rule resolution"
         elif scopes_of(identity):
-            why = f"the token is limited to {', '.join(sorted(scopes_of(identity)))}, which is not counted in"
+            why = f"{_limited(scopes_of(identity))}, which is not counted in"
         return Rights(
             [rule.document() for rule in rules if not rule.urls], [rule.document() for rule in rules if rule.urls], why
         )
@@ -162,12 +169,12 @@ class RbacAuthorizer:
             return await self._team.why_not(attributes)
         return ""
 
-    def _visible(self, attributes: Attributes, subjects: Subjects) -> Visible | None:
+    def _visible(self, attributes: Attributes) -> Visible | None:
         """Which objects of a refused list may be shown all the same."""
         listing = attributes.verb in ("list", "watch") and not attributes.subresource
         if not listing or (attributes.group, attributes.resource) not in _LISTED:
             return None
-        return Visibility(self, attributes, subjects)
+        return Visibility(self, attributes, self.subjects(attributes.identity))
 
 
 class Visibility:
@@ -215,6 +222,10 @@ def owned_rules(tenants: TenantBook, subjects: Subjects, namespace: str) -> list
     if owned:
         rules.append(Rule(tuple(sorted(_OWNED_TENANT)), (TENANCY,), ("tenants",), owned))
     return rules
+
+
+def _limited(scopes: Sequence[str]) -> str:
+    return f"the token is limited to {', '.join(sorted(scopes))}"
 
 
 def _allows(permissions: Permissions, attributes: Attributes) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,11 +14,13 @@ ADMIN = "admin-token"
 ROLES = f"{RBAC}/namespaces/default/roles"
 BINDINGS = f"{RBAC}/namespaces/default/rolebindings"
 PATCHES = ("application/merge-patch+json", "application/strategic-merge-patch+json", "application/json-patch+json")
-NOT_HELD = 'is attempting to grant RBAC permissions not currently held:\n{APIGroups:[""], Resources:["nodes"], Verbs:["get"]}'
+NOT_HELD = (
+    'is attempting to grant RBAC permissions not currently held:\n{APIGroups:[""], Resources:["nodes"], Verbs:["get"]}'
+)
 
 
 @pytest.fixture
-async def town(access: RunningAccess) -> AsyncIterator[RunningAccess]:
+async def town(access: RunningAccess) -> RunningAccess:
     """ann may write roles and bindings in ``default`` and hold ``view`` there; ``wide`` is more than she has."""
     for document in (
         role("rbac", rule("*", "rbac.authorization.k8s.io", "roles rolebindings")),
@@ -33,10 +34,12 @@ async def town(access: RunningAccess) -> AsyncIterator[RunningAccess]:
     # "*" on roles holds escalate and bind too: leave her the plain verbs.
     plain = role("rbac", rule("create update patch delete get list", "rbac.authorization.k8s.io", "roles rolebindings"))
     assert (await access.call(ADMIN, "PUT", f"{RBAC}/clusterroles/rbac", plain))[0] == 200
-    yield access
+    return access
 
 
-async def refused(town: RunningAccess, method: str, path: str, body: Any, content_type: str = "application/json") -> str:
+async def refused(
+    town: RunningAccess, method: str, path: str, body: Any, content_type: str = "application/json"
+) -> str:
     """The message of ann's 403."""
     async with (
         town.as_("ann") as ann,
@@ -53,11 +56,20 @@ async def test_roles(town: RunningAccess) -> None:
     assert (await town.call("ann", "POST", ROLES, within))[0] == 201
     beyond = role("more", rule("get", "core", "pods nodes"), namespace="default")
     message = await refused(town, "POST", ROLES, beyond)
-    assert message.startswith('roles.rbac.authorization.k8s.io "more" is forbidden: user "ann" (groups=["system:authent')
+    assert message.startswith(
+        'roles.rbac.authorization.k8s.io "more" is forbidden: user "ann" (groups=["system:authent'
+    )
     assert message.endswith(NOT_HELD)
-    for wild in (rule("*", "core", "pods"), rule("get", "*", "pods"), rule("get", "core", "*"), rule("get", "core", "*/x")):
+    for wild in (
+        rule("*", "core", "pods"),
+        rule("get", "*", "pods"),
+        rule("get", "core", "*"),
+        rule("get", "core", "*/x"),
+    ):
         assert "not currently held" in await refused(town, "POST", ROLES, role("w", wild, namespace="default"))
-    message = await refused(town, "PUT", f"{ROLES}/narrow", role("narrow", rule("get", "core", "nodes"), namespace="default"))
+    message = await refused(
+        town, "PUT", f"{ROLES}/narrow", role("narrow", rule("get", "core", "nodes"), namespace="default")
+    )
     assert message.endswith(NOT_HELD)
     rules = [rule("get", "core", "nodes")]
     for content_type in PATCHES:
@@ -91,7 +103,10 @@ async def test_bindings(town: RunningAccess) -> None:
     # Garbage collection's fields grant nothing.
     headers = {"Content-Type": PATCHES[0]}
     for patch in ({"metadata": {"finalizers": ["example.com/a"]}}, {"metadata": {"finalizers": None}}):
-        async with town.as_("ann") as ann, ann.patch(f"{BINDINGS}/given", data=json.dumps(patch), headers=headers) as done:
+        async with (
+            town.as_("ann") as ann,
+            ann.patch(f"{BINDINGS}/given", data=json.dumps(patch), headers=headers) as done,
+        ):
             assert done.status == 200, await done.text()
     assert (await town.call("ann", "DELETE", f"{BINDINGS}/given"))[0] == 200
 
@@ -99,7 +114,11 @@ async def test_bindings(town: RunningAccess) -> None:
 async def test_by_a_transaction(town: RunningAccess) -> None:
     def operations(*documents: Any, verb: str = "create") -> Any:
         listed = [{"verb": verb, "object": document} for document in documents]
-        return {"apiVersion": "moorage.io/v1", "kind": "Transaction", "spec": {"fieldManager": "t", "operations": listed}}
+        return {
+            "apiVersion": "moorage.io/v1",
+            "kind": "Transaction",
+            "spec": {"fieldManager": "t", "operations": listed},
+        }
 
     path = "/apis/moorage.io/v1/transactions"
     grab = binding("x", "Role/own", user("ann"), namespace="default")
@@ -128,7 +147,7 @@ async def test_aggregation_needs_everything(town: RunningAccess) -> None:
     gathers = {**role("all"), "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]}}
     message = await refused(town, "POST", path, gathers)
     assert message.endswith("must have cluster-admin privileges to use an aggregationRule")
-    widened = {"aggregationRule": {"clusterRoleSelectors": [{}]}}
+    widened: Any = {"aggregationRule": {"clusterRoleSelectors": [{}]}}
     message = await refused(town, "PATCH", f"{path}/view", widened, PATCHES[0])
     assert "not currently held" in message or "cluster-admin privileges" in message
     label = {"rbac.authorization.k8s.io/aggregate-to-view": "true"}
@@ -151,7 +170,5 @@ async def test_escalate_and_bind_lift_it(town: RunningAccess) -> None:
     assert (await town.call("ann", "POST", ROLES, role("w", rule("*", "*", "*"), namespace="default")))[0] == 201
     to_edit = binding("e", "ClusterRole/edit", user("bob"), namespace="default")
     assert (await town.call("ann", "POST", BINDINGS, to_edit))[0] == 201
-    message = await refused(
-        town, "POST", BINDINGS, binding("f", "ClusterRole/admin", user("bob"), namespace="default")
-    )
+    message = await refused(town, "POST", BINDINGS, binding("f", "ClusterRole/admin", user("bob"), namespace="default"))
     assert "not currently held" in message

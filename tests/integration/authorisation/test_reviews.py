@@ -60,7 +60,11 @@ async def test_questions_that_make_no_sense(access: RunningAccess) -> None:
     pods = question("list", "pods", "default")
     path = {"nonResourceAttributes": {"verb": "get", "path": "/"}}
     for plural, spec, message in (
-        ("selfsubjectaccessreviews", {}, "exactly one of nonResourceAttributes or resourceAttributes must be specified"),
+        (
+            "selfsubjectaccessreviews",
+            {},
+            "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+        ),
         ("selfsubjectaccessreviews", {**pods, **path}, "cannot be specified in combination with resourceAttributes"),
         ("subjectaccessreviews", pods, "at least one of user or group must be specified"),
         ("selfsubjectrulesreviews", {}, "spec.namespace: Required value"),
@@ -71,7 +75,9 @@ async def test_questions_that_make_no_sense(access: RunningAccess) -> None:
     path_of = f"{AUTHORIZATION}/namespaces/default/localsubjectaccessreviews"
     code, answer = await access.call(ADMIN, "POST", path_of, {"spec": elsewhere})
     assert (code, "must match metadata.namespace" in answer["message"]) == (422, True), answer
-    assert (await access.call(ADMIN, "POST", f"{AUTHORIZATION}/localsubjectaccessreviews", {"spec": elsewhere}))[0] == 405
+    assert (await access.call(ADMIN, "POST", f"{AUTHORIZATION}/localsubjectaccessreviews", {"spec": elsewhere}))[
+        0
+    ] == 405
     assert (await access.call(ADMIN, "GET", f"{AUTHORIZATION}/subjectaccessreviews"))[0] == 405
 
 
