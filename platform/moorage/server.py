@@ -96,7 +96,7 @@ async def _check_keys(secret_parts: SecretParts) -> None:
         raise ConfigError(str(error)) from None
     except InvalidTag as error:
         raise ConfigError(
-            f"the key-encryption key does not open this database's keys: {error or 'it is of another cluster'}; "
+            f"the key-encryption key does not open this database's keys: {str(error) or 'it is of another cluster'}; "
             "give the server the key that it had before"
         ) from None
 

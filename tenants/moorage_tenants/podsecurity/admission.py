@@ -1,0 +1,133 @@
+"""The admission of the standards: pods are refused, makers of pods are warned, namespaces are told what they would forbid.
+
+The messages are those of Kubernetes' ``PodSecurity`` plugin. Nobody is exempt. A tenant sets the least that its namespaces ask
+for, whatever their labels say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from moorage.api.contracts import AdmissionRequest, View
+from moorage.api.errors import invalid
+from moorage.resources.core.namespaces import NAMESPACE
+from moorage.resources.kind import Document, FieldError
+from moorage.resources.printing import at
+from moorage.resources.tenancy import TENANT, tenant_of
+from moorage_tenants.podsecurity.evaluation import details, violations
+from moorage_tenants.podsecurity.existing import warnings_about_pods
+from moorage_tenants.podsecurity.levels import MODES, PREFIX, PRIVILEGED, Policy, Standard, policy_of, rank
+from moorage_tenants.podsecurity.wording import Part
+
+_PODS, _NAMESPACES = ("", "pods"), ("", "namespaces")
+_IGNORED = frozenset({"exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status", "scale"})
+"""Parts of a pod that say nothing of what it may do."""
+_TEMPLATES: Mapping[tuple[str, str], str] = {
+    ("", "podtemplates"): "template",
+    ("", "replicationcontrollers"): "spec.template",
+    ("apps", "deployments"): "spec.template",
+    ("apps", "replicasets"): "spec.template",
+    ("apps", "statefulsets"): "spec.template",
+    ("apps", "daemonsets"): "spec.template",
+    ("batch", "jobs"): "spec.template",
+    ("batch", "cronjobs"): "spec.jobTemplate.spec.template",
+}
+"""Kinds that make pods, and where they say which."""
+_SECCOMP = "seccomp.security.alpha.kubernetes.io/"
+
+
+class PodSecurity:
+    """Implements ``moorage.api.contracts.Admission``."""
+
+    async def mutate(self, request: AdmissionRequest) -> None:
+        """Nothing to change."""
+
+    async def validate(self, request: AdmissionRequest) -> list[FieldError]:
+        """Refuse pods; warn of templates and of levels that pods do not meet. Raises ApiError 422 for broken labels."""
+        document, key = request.document, (request.kind.group, request.kind.plural)
+        if document is None:
+            return []
+        if key == _PODS:
+            return await self._pod(request, document)
+        if key == _NAMESPACES and not request.subresource:
+            await self._namespace(request, document)
+        elif key in _TEMPLATES and not request.subresource:
+            await self._template(request, at(document, _TEMPLATES[key], None))
+        return []
+
+    async def _pod(self, request: AdmissionRequest, pod: Document) -> list[FieldError]:
+        if request.subresource in _IGNORED or (request.old is not None and not _matters(pod, request.old)):
+            return []
+        policy = await policy_in(request.view, request.namespace)
+        if policy.asks_nothing:
+            return []
+        metadata, spec = pod["metadata"], pod.get("spec") or {}
+        if found := violations(policy.enforce, metadata, spec):
+            text = f'violates PodSecurity "{policy.enforce}": {details(found)}'
+            return [FieldError("", "FieldValueForbidden", text)]
+        _warn(request, policy.warn, metadata, spec)
+        return []
+
+    async def _template(self, request: AdmissionRequest, template: Part | None) -> None:
+        if template is not None:
+            policy = await policy_in(request.view, request.namespace)
+            _warn(request, policy.warn, template.get("metadata") or {}, template.get("spec") or {})
+
+    async def _namespace(self, request: AdmissionRequest, namespace: Document) -> None:
+        new, errors = policy_of(at(namespace, "metadata.labels", {}))
+        old, known = policy_of(at(request.old, "metadata.labels", {})) if request.old is not None else (Policy(), [])
+        if errors and errors != known:
+            raise invalid("", "Namespace", request.name, errors)
+        if request.old is None or not _tightens(old.enforce, new.enforce):
+            return
+        for warning in await warnings_about_pods(request.view, request.name, new.enforce):
+            _tell(request, warning)
+
+
+async def policy_in(view: View, namespace: str) -> Policy:
+    """What a namespace and its tenant ask of pods."""
+    entry = await view.get(NAMESPACE, "", namespace)
+    if entry is None:
+        return Policy()
+    policy, _ = policy_of(entry.labels)
+    tenant = tenant_of(entry.labels)
+    found = await view.get(TENANT, "", tenant) if tenant else None
+    if found is None:
+        return policy
+    levels = at(found.document(), "spec.podSecurity", {})
+    floor, _ = policy_of({f"{PREFIX}{mode}": levels[mode] for mode in MODES if levels.get(mode)})
+    return policy.at_least(floor)
+
+
+def _tightens(old: Standard, new: Standard) -> bool:
+    """Whether pods that were fine may be so no longer."""
+    if new == old or new.level == PRIVILEGED:
+        return False
+    return not (new.version == old.version and rank(new.level) <= rank(old.level))
+
+
+def _warn(request: AdmissionRequest, standard: Standard, metadata: Part, spec: Part) -> None:
+    if found := violations(standard, metadata, spec):
+        _tell(request, f'would violate PodSecurity "{standard}": {details(found)}')
+
+
+def _tell(request: AdmissionRequest, warning: str) -> None:
+    # A write that met another one is planned again, and would be warned of again.
+    if warning not in request.warnings:
+        request.warnings.append(warning)
+
+
+def _matters(new: Document, old: Document) -> bool:
+    """Whether an update touches what the standards look at: images, and containers that were added."""
+    return _facts(new) != _facts(old)
+
+
+def _facts(pod: Document) -> list[Any]:
+    spec: Part = pod.get("spec") or {}
+    annotations: Mapping[str, str] = at(pod, "metadata.annotations", {})
+    images = [
+        [(each.get("name"), each.get("image")) for each in spec.get(name) or ()]
+        for name in ("containers", "initContainers", "ephemeralContainers")
+    ]
+    return [sorted(item for item in annotations.items() if _SECCOMP in item[0]), *images]
