@@ -44,6 +44,7 @@ from moorage_tenants.authorisation.parts import AccessParts, open_access
 from moorage_tenants.limits.admissions import limiting
 from moorage_tenants.limits.charging import ObjectCharger
 from moorage_tenants.limits.requirements import QuotaRequirements
+from moorage_tenants.podsecurity.admission import PodSecurity
 from moorage_tenants.sealing import BadKek
 from moorage_tenants.secret_service.guard import Guard
 from moorage_tenants.secret_service.parts import SecretParts
@@ -153,6 +154,7 @@ async def _compose(
                 allocation,
                 *limiting(),
                 *sources.admissions,
+                PodSecurity(),
                 QuotaRequirements(),
                 *access.admissions,
             ),

@@ -79,4 +79,6 @@ def _holds(requirement: Mapping[str, Any], of: Mapping[str, Any]) -> bool:
         return bool(has)
     if operator == "DoesNotExist":
         return not has
-    return not has.isdisjoint(wanted) if operator == "In" else has.isdisjoint(wanted)
+    if operator == "In":
+        return not has.isdisjoint(wanted)
+    return not has or bool(has - wanted)

@@ -77,6 +77,7 @@ async def test_every_quota_that_fails_is_named() -> None:
         ({"scope": "PriorityClass", "operator": "NotIn", "values": ["a"]}, {}, True),
         ({"scope": "VolumeAttributesClass", "operator": "In", "values": ["x"]}, {"volumeAttributesClass": ["x", "y"]}, True),
         ({"scope": "VolumeAttributesClass", "operator": "In", "values": ["z"]}, {"volumeAttributesClass": ["x"]}, False),
+        ({"scope": "VolumeAttributesClass", "operator": "NotIn", "values": ["x"]}, {"volumeAttributesClass": ["x", "y"]}, True),
     ],
 )  # fmt: skip
 def test_operators(requirement: dict[str, Any], of: dict[str, Any], holds: bool) -> None:
