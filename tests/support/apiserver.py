@@ -123,7 +123,7 @@ async def serve_api(
     rules = policies or Policies()
     opened = open_store(
         database_url,
-        sealer=lambda keys, cluster: DocumentSealer(Kek([KEK]), keys, cluster),
+        sealer=overrides.pop("sealer", lambda keys, cluster: DocumentSealer(Kek([KEK]), keys, cluster)),
         server_name=str(overrides.get("server", "moorage")),
         settings=settings,
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from moorage.api.config import Mount
-from moorage.api.contracts import Companions, Transactor
+from moorage.api.contracts import AdmissionRequest, Companion, Companions, Transactor
 from moorage.store.contracts import KeyStore, Store
 from moorage_tenants.sealed_secrets.keeping import Keeper
 from moorage_tenants.sealed_secrets.keys import SealingKeys
@@ -45,8 +45,8 @@ class SecretParts:
 
     @property
     def companions(self) -> tuple[Companions, ...]:
-        """What is written together with SealedSecrets."""
-        return (self.unsealing,)
+        """What is written together with SealedSecrets; asked for once the store is open."""
+        return (_LateUnsealing(self),)
 
     async def check(self) -> None:
         """Open what this server must be able to open. Raises BadKek with one sentence, InvalidTag, Unavailable."""
@@ -81,6 +81,17 @@ class SecretParts:
     def metrics(self) -> Iterable[str]:
         """Lines of Prometheus text."""
         return () if self._rotator is None else self._rotator.metrics()
+
+
+class _LateUnsealing:
+    """The API is configured before the store, and with it the keys, are there."""
+
+    def __init__(self, parts: SecretParts) -> None:
+        self._parts = parts
+
+    async def companions(self, request: AdmissionRequest, gone: bool) -> Sequence[Companion]:
+        """Implements ``moorage.api.contracts.Companions``."""
+        return await self._parts.unsealing.companions(request, gone)
 
 
 async def run(loops: tuple[Rotator, Keeper], is_ready: Callable[[], bool]) -> None:
