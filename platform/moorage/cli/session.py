@@ -1,4 +1,4 @@
-"""A command's way to the API: the administrator's kubeconfig, one small HTTPS client, refusals as sentences."""
+"""A command's way to the API: a kubeconfig, one small HTTPS client, refusals as sentences."""
 
 from __future__ import annotations
 
@@ -13,35 +13,45 @@ from typing import Any
 from moorage.cli.options import fail
 from moorage.client.kubeconfig import Kubeconfig, KubeconfigError, context_of, load
 
+JSON = "application/json"
+
 
 class Session:
-    """Requests with the identity of a kubeconfig. ``fail``s with one sentence where the API cannot be asked or refuses."""
+    """Requests with the identity of a kubeconfig. ``fail``s with one sentence where the API cannot be asked or refuses.
 
-    def __init__(self, data_dir: Path) -> None:
-        self.file = data_dir.expanduser().absolute() / "kubeconfig"
+    The kubeconfig is the one that is named, or else the administrator's in ``data_dir``.
+    """
+
+    def __init__(self, data_dir: Path, *, kubeconfig: Path | None = None, context: str = "") -> None:
+        self.file = kubeconfig or data_dir.expanduser().absolute() / "kubeconfig"
         try:
-            self.config: Kubeconfig = load(self.file)
+            self.config: Kubeconfig = load(self.file, context)
             self._tls: ssl.SSLContext = context_of(self.config)
         except FileNotFoundError:
+            if kubeconfig is not None:
+                fail(f"{self.file} does not exist; name another kubeconfig with --kubeconfig or KUBECONFIG")
             fail(f"{self.file} does not exist; start the platform with: moorage up --data-dir {self.file.parent}")
         except (KubeconfigError, OSError) as error:
             fail(error)
 
-    def request(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def request(
+        self, method: str, path: str, document: Mapping[str, Any] | None = None, content_type: str = JSON
+    ) -> dict[str, Any]:
         """The decoded answer."""
-        code, answer = self.try_request(method, path, document)
+        code, answer = self.try_request(method, path, document, content_type)
         if code >= 400:
             fail(answer.get("message") or f"the API server answered {code}")
         return answer
 
     def try_request(
-        self, method: str, path: str, document: Mapping[str, Any] | None = None
+        self, method: str, path: str, document: Mapping[str, Any] | None = None, content_type: str = JSON
     ) -> tuple[int, dict[str, Any]]:
         """(code, decoded answer), refusals included."""
         body = None if document is None else json.dumps(document).encode()
         request = urllib.request.Request(self.config.server + path, body, method=method)  # noqa: S310 - always https
-        request.add_header("Authorization", f"Bearer {self.config.token}")
-        request.add_header("Content-Type", "application/json")
+        if token := self.config.client_token():
+            request.add_header("Authorization", f"Bearer {token.current()}")
+        request.add_header("Content-Type", content_type)
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._tls)
         )
