@@ -47,6 +47,11 @@ class Namespaces:
             return
         writer = await self._writer(request.identity)
         metadata = document.setdefault("metadata", {})
+        labels = metadata.get("labels") or {}
+        if labels.get(TENANT_LABEL) == "" and not (
+            request.old and tenant_of(request.old["metadata"].get("labels") or {})
+        ):
+            del labels[TENANT_LABEL]  # nobody's, as without it
         if request.operation == "CREATE":
             if not writer.manages and not writer.platform and not tenant_of(metadata.get("labels") or {}):
                 name = metadata.get("name") or metadata.get("generateName", "")

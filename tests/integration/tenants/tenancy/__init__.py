@@ -1,0 +1,1 @@
+"""Tenants against a real API server and PostgreSQL."""
