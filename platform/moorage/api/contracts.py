@@ -85,8 +85,8 @@ class Visible(Protocol):
         """Changes whenever what is visible may have changed."""
         ...
 
-    def __call__(self, name: str) -> bool:
-        """Whether the object called ``name`` may be shown, as of now."""
+    def __call__(self, entry: Entry) -> bool:
+        """Whether an object, or an old state of one, may be shown: by the rights of now."""
         ...
 
 

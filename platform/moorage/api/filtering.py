@@ -7,9 +7,11 @@ its own node, so a change of one pod is compared with as many field selectors as
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 
 import orjson
 
+from moorage.api.contracts import Visible
 from moorage.api.conversion import served_document
 from moorage.api.options import ListOptions
 from moorage.api.selectors import (
@@ -33,6 +35,8 @@ class Filter:
         self._kind = kind
         self._labels = labels
         self._fields = fields
+        self.visible: Visible | None = None
+        """What of the selected objects may be shown; None: all."""
         self.everything = labels.empty and fields.empty
         self.name = fields.exact.get("metadata.name", "")
         self._by_key = not fields.negative and not (set(fields.exact) - _KEY_FIELDS)
@@ -47,10 +51,19 @@ class Filter:
         """The fields that must have one value, for the authorizer."""
         return self._fields.exact
 
+    def narrowed(self, visible: Visible) -> Filter:
+        """The same for somebody who may see a part of the collection only."""
+        narrow = copy(self)
+        narrow.visible = visible
+        narrow.everything = False
+        return narrow
+
     def matches(self, entry: Entry) -> bool:
-        """Whether ``entry`` is selected."""
-        if self.everything:
-            return True
+        """Whether ``entry`` is selected, and may be shown."""
+        return self.everything or (self.selects(entry) and (self.visible is None or self.visible(entry)))
+
+    def selects(self, entry: Entry) -> bool:
+        """Whether ``entry`` is selected, shown or not."""
         if not self._labels.empty and not self._labels.matches(entry.labels):
             return False
         return self._fields.empty or self._fields_match(entry)

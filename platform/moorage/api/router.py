@@ -162,7 +162,9 @@ class Router:
             await routes.serve(self._service, request, None if decision.allowed else decision)
             return
         if not decision.allowed:
-            raise denied(attributes, decision)
+            if decision.visible is None or request.verb not in ("list", "watch"):
+                raise denied(attributes, decision)
+            only = only.narrowed(decision.visible)
         handler = routes.COLLECTION.get(request.verb)
         if handler is None or request.verb not in request.kind.verbs:
             raise method_not_allowed()

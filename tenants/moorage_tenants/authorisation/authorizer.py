@@ -14,6 +14,7 @@ from moorage.api.contracts import Attributes, Decision, Identity, Rights, Visibl
 from moorage.resources.core.namespaces import NAMESPACE
 from moorage.resources.tenancy import GROUP as TENANCY
 from moorage.resources.tenancy import tenant_of
+from moorage.store.contracts import Entry
 from moorage_tenants import names
 from moorage_tenants.authentication.scopes import permits, scopes_of
 from moorage_tenants.authorisation.index import GrantIndex, Subjects, described
@@ -191,15 +192,26 @@ class Visibility:
         self._authorizer.index.glance()
         return self._authorizer.index.generation
 
-    def __call__(self, name: str) -> bool:
-        """Whether the object called ``name`` may be shown."""
-        if not self._authorizer.index.glance():
+    def __call__(self, entry: Entry) -> bool:
+        """Whether the object may be shown. What a name stood for before counts by its own labels, not by its successor's:
+        the history of a namespace is not inherited with its name.
+        """
+        index = self._authorizer.index
+        if not index.glance():
             return False
-        attributes = placed(replace(self._attributes, name=name))
+        attributes = placed(replace(self._attributes, name=entry.key.name))
         scopes = scopes_of(attributes.identity)
         if scopes and not permits(scopes, attributes):
             return False
-        return self._authorizer.holds(attributes, self._subjects, None)
+        if index.tenants.is_current(attributes.resource, entry):
+            return self._authorizer.holds(attributes, self._subjects, None)
+        if attributes.resource != "namespaces":
+            return False
+        tenant = tenant_of(entry.labels)
+        return index.tenants.owns(self._subjects, tenant) or any(
+            index.roles.permissions("", role).allows("get", "", "namespaces", "", entry.key.name)
+            for _, role in index.tenants.roles(self._subjects, tenant)
+        )
 
 
 def placed(attributes: Attributes) -> Attributes:

@@ -42,6 +42,7 @@ class TenantBook:
     def __init__(self) -> None:
         self._tenants: dict[str, Tenancy] = {}
         self._namespaces: dict[str, str] = {}
+        self._uids: dict[tuple[str, str], str] = {}
         self._owned: dict[str, set[str]] = {}
         self.changes = 0
         """Grows with every change of who is let in where."""
@@ -49,6 +50,10 @@ class TenantBook:
     def tenant(self, namespace: str) -> str | None:
         """The tenant of a namespace: "" for none, None where the namespace is not known."""
         return self._namespaces.get(namespace)
+
+    def is_current(self, resource: str, entry: Entry) -> bool:
+        """Whether ``entry`` is a state of the namespace or tenant that has its name now."""
+        return self._uids.get((resource, entry.key.name)) == entry.uid
 
     def roles(self, subjects: Iterable[str], tenant: str) -> Iterator[tuple[str, str]]:
         """(subject, ClusterRole) that ``subjects`` have in the namespaces of ``tenant``."""
@@ -83,6 +88,7 @@ class TenantBook:
     def put(self, entry: Entry) -> None:
         """A Tenant is there, or changed."""
         name, tenancy = entry.key.name, Tenancy.of(entry)
+        self._uids["tenants", name] = entry.uid
         if self._tenants.get(name) == tenancy:
             return
         self._forget(name)
@@ -93,6 +99,7 @@ class TenantBook:
 
     def drop(self, entry: Entry) -> None:
         """A Tenant went."""
+        self._uids.pop(("tenants", entry.key.name), None)
         self._forget(entry.key.name)
 
     def clear(self) -> None:
@@ -104,12 +111,14 @@ class TenantBook:
     def put_namespace(self, entry: Entry) -> None:
         """A Namespace is there, or changed."""
         tenant = tenant_of(entry.labels)
+        self._uids["namespaces", entry.key.name] = entry.uid
         if self._namespaces.get(entry.key.name) != tenant:
             self._namespaces[entry.key.name] = tenant
             self.changes += 1
 
     def drop_namespace(self, entry: Entry) -> None:
         """A Namespace went."""
+        self._uids.pop(("namespaces", entry.key.name), None)
         self._namespaces.pop(entry.key.name, None)
         self.changes += 1
 

@@ -20,11 +20,14 @@ from moorage.api.lines import Lines
 from moorage.api.options import ListOptions
 from moorage.api.request import Request
 from moorage.api.service import Service
-from moorage.store.contracts import Cache, Change, Entry, EventType, Expired, Subscription, TooSlow, Unavailable
+from moorage.api.sight import SHIFTED, Shifted, Sight, change_seen_as
+from moorage.store.contracts import Cache, Change, Entry, Expired, Subscription, TooSlow, Unavailable
 
 DEFAULT_SECONDS = 1800
 """A watch without timeoutSeconds lasts between this and twice this, so that clients do not all come back at once."""
 PART_SIZE = 256 * 1024
+SIGHT_SECONDS = 2.0
+"""How often a watch of a part of a collection looks whether it is still that part."""
 STUCK_SECONDS = 30.0
 """A client that takes nothing for so long is dropped."""
 
@@ -53,6 +56,7 @@ class _Stream:
         self._subscription: Subscription | None = None
         self._sending_since: float | None = None
         self._bookmarking: asyncio.Task[None] | None = None
+        self._sight: Sight | None = None
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> None:
@@ -94,6 +98,7 @@ class _Stream:
             return
         # No await between subscribe and entries: nothing is lost or seen twice.
         entries: Sequence[Entry] = cache.entries(self._namespace or None) if initial else ()
+        self._sight = Sight(self._only, cache) if self._only.visible is not None else None
         self._subscription = subscription
         listener = asyncio.create_task(self._listen(subscription), name="watch: client's end")
         self._service.streams.add(subscription.close)
@@ -132,6 +137,8 @@ class _Stream:
                 part = b"".join(self._changed(changes))
                 if part:
                     await self._send(part)
+        except Shifted as error:
+            await self._send(encode.error_line(expired(str(error)).status()))
         except TooSlow:
             text = "the watcher did not keep up and was cut off; list again and watch from there"
             await self._send(encode.error_line(expired(text).status()))
@@ -140,7 +147,9 @@ class _Stream:
         except Unavailable as error:
             await self._send(encode.error_line(ApiError(503, str(error)).status()))
         else:
-            if self._options.bookmarks:
+            if self._sight is not None and self._sight.shifted():
+                await self._send(encode.error_line(expired(SHIFTED).status()))
+            elif self._options.bookmarks:
                 await self._send(self._lines.bookmark(subscription.revision))
 
     def _changed(self, changes: Sequence[Change]) -> Iterator[bytes]:
@@ -148,7 +157,10 @@ class _Stream:
         for change in changes:
             if namespace and change.entry.key.namespace != namespace:
                 continue
-            seen_as = change.type if only.everything else _seen_as(change, only)
+            if self._sight is not None:
+                seen_as = self._sight.seen_as(change)
+            else:
+                seen_as = change.type if only.everything else change_seen_as(change, only)
             if seen_as is not None:
                 yield self._lines.change(change, seen_as)
 
@@ -167,6 +179,8 @@ class _Stream:
         seconds = self._options.timeout or random.uniform(DEFAULT_SECONDS, 2 * DEFAULT_SECONDS)  # noqa: S311 - spreads load, hides nothing
         timers = [_Repeating(self._loop, float(seconds), subscription.close)]
         timers.append(_Repeating(self._loop, STUCK_SECONDS / 2, self._drop_stuck))
+        if self._sight is not None:
+            timers.append(_Repeating(self._loop, SIGHT_SECONDS, self._look))
         if self._options.bookmarks:
             timers.append(_Repeating(self._loop, self._service.config.bookmark_seconds, self._bookmark))
         return timers
@@ -175,6 +189,17 @@ class _Stream:
         since = self._sending_since
         if since is not None and self._loop.time() - since > STUCK_SECONDS:
             asgi.abort(self._request.send)
+
+    def _look(self) -> None:
+        """End the watch where what may be seen is another set now: no event tells of that."""
+        subscription, sight = self._subscription, self._sight
+        if (
+            subscription is not None
+            and sight is not None
+            and subscription.revision >= sight.revision
+            and sight.shifted()
+        ):
+            subscription.close()
 
     def _bookmark(self) -> None:
         """Say how far the watch is, where nothing is on its way."""
@@ -197,16 +222,6 @@ class _Repeating:
     def cancel(self) -> None:
         """Stop calling."""
         self._handle.cancel()
-
-
-def _seen_as(change: Change, only: Filter) -> EventType | None:
-    """What a change is to a watcher of a selection: moving in is ADDED, moving out is DELETED."""
-    before = change.previous is not None and only.matches(change.previous)
-    if change.type is EventType.DELETED:
-        return EventType.DELETED if before or only.matches(change.entry) else None
-    if only.matches(change.entry):
-        return EventType.MODIFIED if before else EventType.ADDED
-    return EventType.DELETED if before else None
 
 
 def _joined(lines: Iterator[bytes]) -> Iterator[bytes]:
