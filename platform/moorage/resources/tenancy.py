@@ -55,7 +55,8 @@ def delete_at(tenant: Document) -> float | None:
     requested = deletion.get("requestedAt")
     if not requested:
         return None
-    return timestamps.parse(requested).timestamp() + deletion.get("keepDays", DEFAULT_KEEP_DAYS) * _DAY
+    kept: int = deletion.get("keepDays", DEFAULT_KEEP_DAYS) * _DAY
+    return timestamps.parse(requested).timestamp() + kept
 
 
 def hard_limits(tenant: Document) -> dict[str, str]:

@@ -28,7 +28,7 @@ from moorage.resources.kind import Document, Kind
 from moorage.store.contracts import Origin, Outcome, OutcomeUnknown, Unavailable, Verdict
 
 MAX_OPERATIONS = 5_000
-TURN = 32
+TURN = 8
 """Operations planned before others get the event loop."""
 DEFAULT_MANAGER = "moorage"
 

@@ -32,7 +32,7 @@ def _cell(endpoints: Document, _now: float) -> Any:
     for subset in endpoints.get("subsets", ()):
         addresses = [each.get("ip", "") for each in subset.get("addresses", ())]
         ports = subset.get("ports", ())
-        found += [f"{ip}:{port['port']}" for port in ports for ip in addresses] if ports else addresses
+        found += [f"{ip}:{port.get('port', 0)}" for port in ports for ip in addresses] if ports else addresses
     return shortened(found)
 
 
