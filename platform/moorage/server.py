@@ -40,6 +40,7 @@ from moorage_gitops.host.config import GitHostConfig
 from moorage_tenants.audit import FileAuditor
 from moorage_tenants.authentication.setup import PREFIXES, Settings, Sources
 from moorage_tenants.authorisation.defaults import brought_up_to_date
+from moorage_tenants.authorisation.flows import TenantFlows
 from moorage_tenants.authorisation.parts import AccessParts, open_access
 from moorage_tenants.limits.admissions import limiting
 from moorage_tenants.limits.charging import ObjectCharger
@@ -168,6 +169,7 @@ async def _compose(
             bootstrap=(*SYSTEM_CLASSES, *access.bootstrap),
             bring_up_to_date=brought_up_to_date,
             reviewer=authorizer,
+            flow_owners=TenantFlows(authorizer.index.tenants),
             service_cidrs=config.service_cidrs,
             advertise=config.advertise,
             auditor=auditor,
