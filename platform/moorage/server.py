@@ -50,7 +50,7 @@ from moorage_tenants.sealing import BadKek
 from moorage_tenants.secret_service.guard import Guard
 from moorage_tenants.secret_service.parts import SecretParts
 from moorage_tenants.secret_service.parts import run as run_loops
-from moorage_tenants.tenancy import NamespaceFurniture, TenancyAdmission
+from moorage_tenants.tenancy import NamespaceFurniture, TenancyAdmission, TenantUsage
 
 __all__ = ["ConfigError", "ServerConfig", "serve"]
 
@@ -79,13 +79,16 @@ async def _serve(config: ServerConfig) -> None:
             following = asyncio.create_task(access.run(), name="pod index")
             loops = secret_parts.loops(store, store.keys, store.resealing, app.transactor, name)
             keeping = asyncio.create_task(run_loops(loops, lambda: not app.startup.waiting_for), name="secrets")
+            usage = TenantUsage(store.quotas, app.transactor)
+            counting = asyncio.create_task(usage.run(lambda: not app.startup.waiting_for), name="tenant usage")
             try:
                 async with sources:
                     await _listen(config, app)
             finally:
                 following.cancel()
                 keeping.cancel()
-                await asyncio.gather(following, keeping, return_exceptions=True)
+                counting.cancel()
+                await asyncio.gather(following, keeping, counting, return_exceptions=True)
                 access.close()
     log.info("ended")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from moorage.client.objects import Document, condition, is_deleting, timestamp, with_condition
-from moorage.resources.tenancy import delete_at
+from moorage.resources.tenancy import delete_at, hard_limits
 
 STOPPED = "WorkloadsStopped"
 READY = "Ready"
@@ -34,6 +34,8 @@ def tenant_status(tenant: Document, namespaces: Sequence[str], *, problem: str, 
     }
     if due is not None:
         status["deleteAt"] = timestamp(due)
+    if "usage" in status:
+        status["usage"] = _still_limited(status["usage"], hard_limits(tenant))
     conditions = list(old.get("conditions") or ())
     ready = _condition(
         READY,
@@ -48,6 +50,14 @@ def tenant_status(tenant: Document, namespaces: Sequence[str], *, problem: str, 
         reason, text = ("Deletion", "scaled to zero") if stopped else ("Restored", "scaled as before")
         conditions = with_condition(conditions, _condition(STOPPED, stopped, reason, text, tenant, now))
     return {**status, "conditions": conditions}
+
+
+def _still_limited(usage: Document, hard: Mapping[str, str]) -> Document:
+    """What was counted, without what is no longer limited."""
+    return {
+        part: {name: text for name, text in (usage.get(part) or {}).items() if name in hard}
+        for part in ("hard", "used")
+    }
 
 
 def _condition(kind: str, holds: bool, reason: str, message: str, tenant: Document, now: float) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from moorage_tenants.tenancy import TenantUsage
 from tests.integration.tenants.tenancy.rig import NAMESPACES, TENANTS, Rig, controlled, pod
 from tests.support.wait import until
 
@@ -33,7 +34,8 @@ async def test_owners_invite_members_and_let_others_in_and_change_nothing_else(r
     ):
         message = await rig.refused("alice", "PATCH", BLUE, {"spec": spec}, MERGE)
         assert f"spec.{next(iter(spec))}: only an administrator" in message
-    for metadata in ({"finalizers": []}, {"labels": {"a": "b"}}, {"annotations": {"a": "b"}}):
+    changes: tuple[dict[str, Any], ...] = ({"finalizers": []}, {"labels": {"a": "b"}}, {"annotations": {"a": "b"}})
+    for metadata in changes:
         await rig.refused("alice", "PATCH", BLUE, {"metadata": metadata}, MERGE)
 
 
@@ -190,3 +192,20 @@ async def test_a_tenant_whose_days_are_over_goes_with_all_it_has(rig: Rig) -> No
         assert (await rig.send("admin-token", "GET", f"{NAMESPACES}/shop"))[0] == 404
         await rig.tenant("blue")
         await rig.namespace("shop")
+
+
+async def test_usage_is_told_in_the_status(rig: Rig) -> None:
+    await rig.tenant("blue", quota={"hard": {"pods": "10", "requests.cpu": "2", "requests.memory": "1Gi"}})
+    await rig.namespace("shop")
+    body = pod()
+    body["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "250m", "memory": "64Mi"}}
+    await rig.ok("alice", "POST", f"{NAMESPACES}/shop/pods", body)
+    writer = TenantUsage(rig.api.store.quotas, rig.api.app.transactor)
+    await writer.look()
+    assert (await status(rig))["usage"] == {
+        "hard": {"pods": "10", "requests.cpu": "2", "requests.memory": "1Gi"},
+        "used": {"pods": "1", "requests.cpu": "250m", "requests.memory": "64Mi"},
+    }
+    await rig.ok("alice", "DELETE", f"{NAMESPACES}/shop/pods/web?gracePeriodSeconds=0")
+    await writer.look()
+    assert (await status(rig))["usage"]["used"] == {"pods": "0", "requests.cpu": "0", "requests.memory": "0"}
