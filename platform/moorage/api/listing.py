@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from moorage.api.errors import expired
 from moorage.api.filtering import Filter
 from moorage.api.freshness import fresh, not_older, too_large_version
+from moorage.api.incarnations import check_history
 from moorage.api.options import ListOptions
 from moorage.api.tokens import ANY_REVISION, Continue, ExpiredList, decode
 from moorage.resources.kind import ResourceKey
@@ -86,6 +87,8 @@ async def _old(
     store: Store, resource: ResourceKey, namespace: str | None, start: Continue, limit: int, only: Filter
 ) -> Page:
     """A page of an old revision, read from PostgreSQL; one object more than asked tells whether there is a next."""
+    if namespace:
+        await check_history(store, namespace, start.revision)
     after = (start.namespace, start.name) if start.name else None
     found: list[Entry] = []
     wanted = limit + 1 if limit else 0

@@ -291,8 +291,8 @@ class Subscription(Protocol):
     def __aiter__(self) -> AsyncIterator[Sequence[Change]]: ...
 
     def poll(self) -> Sequence[Change]:
-        """What has arrived by now, without waiting: for one that began at the cache's own revision and is not iterated.
-        Raises TooSlow and Expired as iteration does.
+        """What has arrived by now, without waiting; for one that is not iterated. Raises TooSlow and Expired as iteration
+        does, Expired also where changes must be read that are not in memory any more.
         """
         ...
 

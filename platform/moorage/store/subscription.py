@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from moorage.store.contracts import Change, TooSlow
+from moorage.store.contracts import Change, Expired, TooSlow
 from moorage.store.entry import StoredChange
 
 if TYPE_CHECKING:
@@ -68,9 +68,11 @@ class CacheSubscription:
             self._notify()
 
     def poll(self) -> Sequence[Change]:
-        """What has arrived by now, without waiting. Raises TooSlow, Expired."""
+        """What has arrived by now, without waiting. Raises TooSlow; Expired also where older changes must be read first."""
         if self._error is not None:
             raise self._error
+        if self._replay_until is not None:
+            raise Expired("the changes asked for are older than those in memory")
         return self._take() if self._queue else ()
 
     def __aiter__(self) -> AsyncIterator[Sequence[Change]]:

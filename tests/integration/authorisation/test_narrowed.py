@@ -201,3 +201,26 @@ async def test_a_locked_tenant_keeps_everybody_out(town: RunningAccess) -> None:
     assert await names(town, "ann", NAMESPACES) == []
     assert (await town.call("ann", "GET", f"{NAMESPACES}/blue-a/pods"))[0] == 403
     assert (await town.call("ann", "POST", NAMESPACES, namespace("blue-z", "blue")))[0] == 403
+
+
+async def test_what_was_in_a_namespace_is_not_inherited_with_its_name(town: RunningAccess) -> None:
+    path = f"{NAMESPACES}/red-a/configmaps"
+    hidden = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "of-red"}, "data": {"a": "b"}}
+    assert (await town.call("bob", "POST", path, hidden))[0] == 201
+    _, page = await town.call("bob", "GET", path)
+    revision = page["metadata"]["resourceVersion"]
+    assert (await town.call("bob", "DELETE", f"{path}/of-red"))[0] == 200
+    assert (await town.call(ADMIN, "DELETE", f"{NAMESPACES}/red-a"))[0] == 200
+    _, gone = await town.call(ADMIN, "GET", f"{NAMESPACES}/red-a")
+    gone["spec"] = {"finalizers": []}
+    assert (await town.call(ADMIN, "PUT", f"{NAMESPACES}/red-a/finalize", gone))[0] == 200
+    await make(town, namespace("red-a", "blue"))
+    for how in (f"resourceVersion={revision}&resourceVersionMatch=Exact", f"resourceVersion={revision}&limit=5"):
+        code, answer = await town.call("ann", "GET", f"{path}?{how}")
+        assert (code, answer["reason"]) == (410, "Expired"), answer
+    watch = f"{path}?watch=1&timeoutSeconds=1&resourceVersion={revision}"
+    async with town.as_("ann") as session, session.get(watch) as answer:
+        text = await answer.text()
+    assert "of-red" not in text
+    assert json.loads(text.splitlines()[0])["object"]["code"] == 410
+    assert await names(town, "ann", path) == []

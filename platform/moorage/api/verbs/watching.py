@@ -16,6 +16,7 @@ from moorage.api.answers import accepted
 from moorage.api.errors import ApiError, expired
 from moorage.api.filtering import Filter
 from moorage.api.freshness import not_older
+from moorage.api.incarnations import check_history
 from moorage.api.lines import Lines
 from moorage.api.options import ListOptions
 from moorage.api.request import Request
@@ -74,8 +75,12 @@ class _Stream:
 
     async def _start(self) -> tuple[Cache | None, ApiError | None]:
         """The cache, up to the revision that the client has seen. A revision yet to come is an ERROR line, as in Kubernetes."""
+        store, revision = self._service.store, self._options.revision
         try:
-            return await not_older(self._service.store, self._request.kind.storage, self._options.revision), None
+            cache = await not_older(store, self._request.kind.storage, revision)
+            if self._namespace and revision > 0:
+                await check_history(store, self._namespace, revision)
+            return cache, None
         except ApiError as error:
             return None, error
 
