@@ -36,6 +36,7 @@ from moorage_agent.streams.commands import Commands
 from moorage_agent.streams.forwarding import Forwarding
 from moorage_agent.streams.logs import Logs
 from moorage_agent.streams.serving import Streams
+from moorage_agent.tokens import Tokens
 from moorage_agent.volumes.store import VolumeStore
 
 log = logging.getLogger(__name__)
@@ -110,6 +111,7 @@ class Agent:
             images=Images(engine),
             objects=Objects(client),
             volumes=VolumeStore(data),
+            tokens=Tokens(client),
             checks=checks,
             client=client,
             recorder=recorder,

@@ -1,4 +1,4 @@
-"""ConfigMaps and Secrets that pods name: read one by one (a node may read no others), shared by all who ask together.
+"""ConfigMaps, Secrets and volumes that pods name: read one by one (a node may read no others), shared by all who ask together.
 
 They are read again rather than watched: a watch for each object would hold a connection for each. What was read last is
 used on when the API does not answer.
@@ -8,28 +8,39 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from moorage.client.api import ApiClient
 from moorage.client.errors import ClientError, Forbidden, NotFound
-from moorage.client.resource import CONFIG_MAPS, SECRETS
+from moorage.client.resource import CONFIG_MAPS, SECRETS, Resource
+from moorage_agent.tokens import Wanted
 
 Document = Mapping[str, Any]
 Reference = tuple[str, str]
-"""(``configmap`` or ``secret``, name)."""
+"""(kind in lower case, name)."""
 
-_RESOURCES = {"configmap": CONFIG_MAPS, "secret": SECRETS}
+CLAIM, VOLUME = "persistentvolumeclaim", "persistentvolume"
+
+_RESOURCES = {
+    "configmap": CONFIG_MAPS,
+    "secret": SECRETS,
+    CLAIM: Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim"),
+    VOLUME: Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False),
+}
 FORGET = 120.0
 """Seconds after which what nobody asked for is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Objects of one namespace as read for one purpose."""
+    """What was read for one purpose: objects of one namespace, tokens, and what claims and image volumes turned out to be."""
 
     found: Mapping[Reference, Document | None] = field(default_factory=dict)
+    tokens: Mapping[Wanted, str] = field(default_factory=dict)
+    claims: Mapping[str, Document] = field(default_factory=dict)
+    images: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def config_map(self, name: str) -> Document | None:
         """The ConfigMap, or None where there is none."""
@@ -38,6 +49,18 @@ class Snapshot:
     def secret(self, name: str) -> Document | None:
         """The Secret, or None where there is none."""
         return self.found.get(("secret", name))
+
+    def token(self, wanted: Wanted) -> str:
+        """A service account's token."""
+        return self.tokens[wanted]
+
+    def claim(self, volume: str) -> Document | None:
+        """The PersistentVolume behind the pod's volume of this name."""
+        return self.claims.get(volume)
+
+    def layers(self, volume: str) -> Sequence[str]:
+        """Folders of this machine that hold the image behind the pod's volume of this name, the uppermost first."""
+        return self.images[volume]
 
 
 class Objects:

@@ -126,15 +126,6 @@ class Security:
     options: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Dns:
-    """The sandbox's ``resolv.conf``; empty fields take the engine's own."""
-
-    servers: Sequence[str] = ()
-    searches: Sequence[str] = ()
-    options: Sequence[str] = ()
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContainerSpec:
     """What to create. ``network``, ``ipc`` and ``pid`` are "" (the engine's default), "host", "none", "bridge",
@@ -156,8 +147,6 @@ class ContainerSpec:
     pid: str = ""
     hostname: str = ""
     domain: str = ""
-    hosts: Sequence[str] = ()
-    dns: Dns = Dns()
     ports: Sequence[Port] = ()
     mounts: Sequence[Mount] = ()
     limits: Limits = Limits()
@@ -265,6 +254,12 @@ class Engine(Protocol):
 
     async def pull(self, reference: str, credentials: Sequence[Credentials] = ()) -> None:
         """Fetch an image, trying each of ``credentials`` (none: anonymously). Raises PullError."""
+        ...
+
+    async def layers(self, reference: str) -> Sequence[str]:
+        """Folders of this machine that hold an image, the uppermost first. Raises NoSuchImage; EngineError where it keeps images
+        in another way.
+        """
         ...
 
     async def import_image(self, reference: str, archive: bytes, entrypoint: Sequence[str]) -> None:

@@ -103,6 +103,20 @@ class DockerEngine:
         except Refused as error:
             raise PullError(str(error)) from error
 
+    async def layers(self, reference: str) -> Sequence[str]:
+        """``GET /images/NAME/json``: the folders of the storage driver overlay2."""
+        try:
+            document = await self._http.json("GET", f"/images/{quote(reference, safe='/:@')}/json")
+        except Refused as error:
+            raise NoSuchImage(str(error)) from error
+        driver = document.get("GraphDriver") or {}
+        if driver.get("Name") != "overlay2":
+            raise EngineError(
+                f"its storage driver {driver.get('Name') or 'unknown'} has no folders to mount, overlay2 has"
+            )
+        data = driver["Data"]
+        return [data["UpperDir"], *(one for one in (data.get("LowerDir") or "").split(":") if one)]
+
     async def import_image(self, reference: str, archive: bytes, entrypoint: Sequence[str]) -> None:
         """``POST /images/create?fromSrc=-``."""
         name, _, tag = reference.rpartition(":")

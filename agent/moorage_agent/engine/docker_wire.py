@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from moorage_agent.engine.contract import Container, ContainerSpec, Image, Limits, Mount, State
+from moorage_agent.timestamps import seconds
 
 CPU_PERIOD = 100_000
 LOG_FILES = {"max-size": "10m", "max-file": "5"}
 """Kubernetes' defaults ``containerLogMaxSize`` and ``containerLogMaxFiles``."""
-
-
-def seconds(text: str) -> float:
-    """An RFC 3339 time in seconds since the epoch; Go's zero time is 0.0."""
-    if not text or text.startswith("0001-"):
-        return 0.0
-    return datetime.fromisoformat(text).timestamp()
 
 
 def state(word: str) -> State:
@@ -96,10 +89,6 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         "LogConfig": {"Type": "json-file", "Config": LOG_FILES},
         "Mounts": [_mount(mount) for mount in spec.mounts],
         "PortBindings": bindings,
-        "ExtraHosts": list(spec.hosts),
-        "Dns": list(spec.dns.servers),
-        "DnsSearch": list(spec.dns.searches),
-        "DnsOptions": list(spec.dns.options),
         "Privileged": security.privileged,
         "CapAdd": list(security.add),
         "CapDrop": list(security.drop),

@@ -133,6 +133,11 @@ class FakeEngine:
             raise PullError(error)
         self.images[reference] = Image(f"sha256:{reference}", f"{reference}@sha256:0", 1)
 
+    async def layers(self, reference: str) -> Sequence[str]:
+        """There are none to mount."""
+        await self._call("layers", reference)
+        raise EngineError("the fake keeps no files")
+
     async def import_image(self, reference: str, archive: bytes, entrypoint: Sequence[str]) -> None:
         """Only the name counts."""
         await self._call("import_image", reference)

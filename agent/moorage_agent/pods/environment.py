@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -46,8 +47,15 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     return _REFERENCE.sub(replaced, text)
 
 
-def environment(pod: Pod, container: Mapping[str, Any], sources: Sources, facts: fields.Facts) -> dict[str, str]:
-    """The variables in order: ``envFrom`` first, then ``env``, which wins. Raises ConfigError."""
+def environment(
+    pod: Pod,
+    container: Mapping[str, Any],
+    sources: Sources,
+    facts: fields.Facts,
+    services: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The variables in order: ``envFrom``, then ``env``, which wins; ``services`` fill in what is left. Raises ConfigError."""
+    known = services or {}
     variables: dict[str, str] = {}
     for source in container.get("envFrom") or ():
         prefix = source.get("prefix") or ""
@@ -59,8 +67,8 @@ def environment(pod: Pod, container: Mapping[str, Any], sources: Sources, facts:
                 continue
             variables[entry["name"]] = value
         else:
-            variables[entry["name"]] = expand(entry.get("value") or "", variables)
-    return variables
+            variables[entry["name"]] = expand(entry.get("value") or "", ChainMap(variables, dict(known)))
+    return {**known, **variables}
 
 
 def arguments(words: Sequence[str] | None, variables: Mapping[str, str]) -> list[str] | None:

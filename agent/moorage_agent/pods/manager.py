@@ -20,6 +20,7 @@ from moorage_agent.pods import labels as names
 from moorage_agent.pods.networking import NetworkError
 from moorage_agent.pods.node import Node
 from moorage_agent.pods.worker import PodWorker
+from moorage_agent.volumes import sources
 from moorage_agent.waiting import happened
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Pods:
 
     def __init__(self, node: Node, informer: Informer, *, orphan_grace: float = ORPHAN_GRACE) -> None:
         self._node = node
+        node.claim_user = self.claim_user
         self._informer = informer
         self._orphan_grace = orphan_grace
         self._workers: dict[str, PodWorker] = {}
@@ -62,6 +64,15 @@ class Pods:
             if one.pod["metadata"]["name"] == name and one.pod["metadata"]["namespace"] == namespace
         ]
         return next((one for one in found if not one.gone), found[0] if found else None)
+
+    def claim_user(self, namespace: str, claim: str, uid: str) -> str:
+        """The name of another pod than ``uid`` that has its volumes, this claim's among them; "" where there is none."""
+        for one in self._workers.values():
+            metadata = one.pod["metadata"]
+            others = one.uid != uid and one.volumes_ready and metadata["namespace"] == namespace
+            if others and claim in sources.claims(one.pod).values():
+                return str(metadata["name"])
+        return ""
 
     def __len__(self) -> int:
         return len(self._workers)

@@ -18,6 +18,7 @@ from moorage_agent.pods.networking import EngineNetwork, PodNetwork
 from moorage_agent.pods.spec import Identity
 from moorage_agent.pods.status_writer import StatusWriter
 from moorage_agent.probes.checks import Checks
+from moorage_agent.tokens import Tokens
 from moorage_agent.volumes.store import VolumeStore
 
 SANDBOXES_AT_ONCE = 6
@@ -42,6 +43,7 @@ class Node:
     images: Images
     objects: Objects
     volumes: VolumeStore
+    tokens: Tokens
     checks: Checks
     client: ApiClient
     recorder: Recorder
@@ -49,6 +51,8 @@ class Node:
     facts: Facts
     sandbox_image: str
     network: PodNetwork = field(default_factory=EngineNetwork)
+    claim_user: Callable[[str, str, str], str] = lambda _namespace, _claim, _uid: ""
+    """Gets a claim and a pod's uid; the name of another pod here that has started with the claim, "" where there is none."""
     most_processes: int = 4096
     clock: Callable[[], float] = time.time
     files: ThreadPoolExecutor = field(

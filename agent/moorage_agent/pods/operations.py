@@ -21,13 +21,13 @@ from moorage_agent.engine.contract import (
 )
 from moorage_agent.images import reference
 from moorage_agent.images.puller import Want, backing_off
-from moorage_agent.objects import Snapshot
-from moorage_agent.pods import actions, environment, hooks
+from moorage_agent.pods import actions, environment, hooks, naming
 from moorage_agent.pods import labels as names
 from moorage_agent.pods import spec as specs
+from moorage_agent.pods.materials import ImageFailure, Materials
 from moorage_agent.pods.networking import NetworkError
 from moorage_agent.pods.observed import POD, VOLUMES, Attempt, Failure, ImageState, attempt_of
-from moorage_agent.volumes import sources
+from moorage_agent.volumes import host_files, sources
 from moorage_agent.waiting import happened
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Operations:
     def __init__(self, worker: PodWorker) -> None:
         self._worker = worker
         self._node = worker.node
+        self.materials = Materials(worker)
 
     async def sandbox(self, action: actions.CreateSandbox | actions.StartSandbox | actions.StopSandbox) -> None:
         """Make and start, start, or stop the sandbox."""
@@ -97,8 +98,13 @@ class Operations:
 
     async def _create_sandbox(self, attempt: int) -> str:
         worker, node = self._worker, self._node
-        dns = specs.pod_dns(worker.pod)
-        spec = specs.sandbox_spec(worker.pod, node.identity, node.sandbox_image, attempt, dns, node.network.mode)
+        try:
+            hostname = naming.kernel_name(worker.pod, node.network.resolver().domain)
+        except ValueError as error:
+            raise NetworkError(str(error)) from error
+        spec = specs.sandbox_spec(
+            worker.pod, node.identity, node.sandbox_image, attempt, hostname=hostname, network=node.network.mode
+        )
         try:
             return await node.engine.create(spec)
         except NameConflict:
@@ -119,11 +125,13 @@ class Operations:
         """Make the pod's volumes ready."""
         worker = self._worker
         try:
-            found = await self._read(sources.references(worker.pod))
+            found = await self.materials.of_volumes()
             facts = self._node.facts._replace(pod_ip=worker.pod_ip())
             await self._blocking(self._node.volumes.prepare, worker.pod, found, facts)
         except ClientError as error:
             self._fail(VOLUMES, "FailedMount", str(error), 10.0)
+        except ImageFailure as error:
+            worker.failures[VOLUMES] = error.failure
         except sources.VolumeError as error:
             self._fail(VOLUMES, "FailedMount", str(error), 10.0)
             worker.tell("Warning", "FailedMount", str(error))
@@ -136,7 +144,7 @@ class Operations:
         worker = self._worker
         if not worker.volumes_ready or worker.termination is not None:
             return
-        found = await self._read(sources.references(worker.pod), not_before)
+        found = await self.materials.of_files(not_before)
         facts = self._node.facts._replace(pod_ip=worker.pod_ip())
         await self._blocking(self._node.volumes.refresh, worker.pod, found, facts)
 
@@ -146,7 +154,7 @@ class Operations:
         container = worker.container(name)
         before = worker.failures.get(f"image {name}")
         pull_secrets = worker.pod["spec"].get("imagePullSecrets") or ()
-        found = await self._read({("secret", one["name"]) for one in pull_secrets if one.get("name")})
+        found = await self.materials.read({("secret", one["name"]) for one in pull_secrets if one.get("name")})
         given = [dict(one) for one in found.found.values() if one is not None]
         want = Want(worker.uid, container.get("image", ""), container.get("imagePullPolicy") or "IfNotPresent")
 
@@ -334,6 +342,7 @@ class Operations:
                 worker.history.drop(identity)
             await self._node.network.detach(worker.uid)
         await self._blocking(functools.partial(self._node.volumes.remove, worker.uid, keep_messages=not whole))
+        self._node.tokens.forget(worker.uid)
         worker.volumes_ready = False
         worker.cleaned = whole
 
@@ -357,9 +366,14 @@ class Operations:
     async def _container_spec(self, name: str, attempt: int, sandbox: str, backoff: float) -> Any:
         worker, node = self._worker, self._node
         container = worker.container(name)
-        found = await self._read(environment.references(container))
+        found = await self.materials.read(environment.references(container))
         facts = node.facts._replace(pod_ip=worker.pod_ip())
-        variables = {"HOSTNAME": _hostname(worker.pod), **environment.environment(worker.pod, container, found, facts)}
+        domain = node.network.resolver().domain
+        links = worker.pod["spec"].get("enableServiceLinks") is not False
+        services = node.network.service_variables(worker.pod["metadata"]["namespace"], links)
+        variables = environment.environment(worker.pod, container, found, facts, services)
+        variables = {"HOSTNAME": naming.kernel_name(worker.pod, domain), **variables}
+        await self._blocking(self._write_names, facts.pod_ip)
         mounts = await self._blocking(node.volumes.mounts_of, worker.pod, container, attempt, variables)
         named = reference.parse(container["image"])
         image = await node.images.find(named.text)
@@ -378,13 +392,12 @@ class Operations:
             most_processes=node.most_processes,
         )
 
-    async def _read(self, references: set[tuple[str, str]], not_before: float | None = None) -> Snapshot:
-        """ConfigMaps and Secrets of the pod's namespace, no older than the pod is known here (for a retry: than a moment)."""
-        if not references:
-            return Snapshot()
-        worker = self._worker
-        oldest = max(worker.seen_at, self._node.clock() - 2.0) if not_before is None else not_before
-        return await self._node.objects.read(worker.pod["metadata"]["namespace"], references, oldest)
+    def _write_names(self, address: str) -> None:
+        """``/etc/hosts`` and ``resolv.conf`` of the pod, as they hold for its present address. Blocking."""
+        pod, cluster = self._worker.pod, self._node.network.resolver()
+        of_host = naming.parsed(host_files.resolv_conf())
+        hosts = naming.hosts_file(pod, address, cluster.domain, host_files.hosts())
+        self._node.volumes.write_names(pod, hosts, naming.resolver(pod, cluster, of_host).text())
 
     async def _blocking(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._node.files, work, *arguments)
@@ -406,10 +419,6 @@ class Operations:
 
 def _every(pod: Any) -> list[dict[str, Any]]:
     return [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ())]
-
-
-def _hostname(pod: Any) -> str:
-    return str(pod["spec"].get("hostname") or pod["metadata"]["name"])[: specs.HOSTNAME_LIMIT]
 
 
 def _explained(message: str) -> str:

@@ -192,7 +192,7 @@ def _ensure(pod: Pod, container: Mapping[str, Any], sandbox: Attempt, seen: Obse
         return
     if not _may_start(pod, container, seen, now, result):
         return
-    if not _image_ready(name, seen, now, result) or not seen.volumes_ready:
+    if not _image_ready(name, seen, now, result) or not _volumes_ready(name, seen, result):
         return
     attempt = last.attempt + 1 if last else _recorded_restarts(pod, name)
     delay = backoff.following(last.backoff, last.ran) if last else 0.0
@@ -257,6 +257,14 @@ def _image_ready(name: str, seen: Observed, now: float, result: Plan) -> bool:
             result.wake(image.failure.retry_at)
         return False
     return image.ready
+
+
+def _volumes_ready(name: str, seen: Observed, result: Plan) -> bool:
+    """Whether the volumes are there; where an image volume is not, its container says what it would say of its own image."""
+    failure = seen.failures.get(VOLUMES)
+    if not seen.volumes_ready and failure is not None and failure.reason != "FailedMount":
+        result.waiting[name] = Waiting(failure.reason, failure.message)
+    return seen.volumes_ready
 
 
 def _due(seen: Observed, name: str, now: float, result: Plan) -> bool:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from moorage_agent.engine.contract import ContainerSpec, Dns, Mount, Port, Security
+from moorage_agent.engine.contract import ContainerSpec, Mount, Port, Security
 from moorage_agent.pods import labels as names
 from moorage_agent.pods import quantities
 from moorage_agent.pods.environment import ConfigError, arguments
 
 Pod = Mapping[str, Any]
 
-HOSTNAME_LIMIT = 63
 MASKED_DEFAULT = "systempaths=unconfined"
 
 
@@ -24,9 +23,9 @@ class Identity(NamedTuple):
 
 
 def sandbox_spec(
-    pod: Pod, identity: Identity, image: str, attempt: int, dns: Dns, network: str = "bridge"
+    pod: Pod, identity: Identity, image: str, attempt: int, *, hostname: str, network: str = "bridge"
 ) -> ContainerSpec:
-    """The sandbox: it holds network, IPC, host names and published ports, and has hardly any rights or memory."""
+    """The sandbox: it holds network, IPC, host name and published ports, and has hardly any rights or memory."""
     spec = pod["spec"]
     host_network = bool(spec.get("hostNetwork"))
     security = spec.get("securityContext") or {}
@@ -37,15 +36,7 @@ def sandbox_spec(
         network="host" if host_network else network,
         ipc="host" if spec.get("hostIPC") else "shareable",
         pid="host" if spec.get("hostPID") else "",
-        hostname=""
-        if host_network
-        else (spec.get("hostname") or pod["metadata"]["name"])[:HOSTNAME_LIMIT].rstrip("-."),
-        hosts=[]
-        if host_network
-        else [
-            f"{name}:{alias['ip']}" for alias in spec.get("hostAliases") or () for name in alias.get("hostnames") or ()
-        ],
-        dns=Dns() if host_network else dns,
+        hostname="" if host_network else hostname,
         ports=[] if host_network or network != "bridge" else host_ports(pod),
         sysctls={one["name"]: one["value"] for one in security.get("sysctls") or ()},
         security=Security(drop=("ALL",), read_only_root=True, options=("no-new-privileges",)),
@@ -66,15 +57,6 @@ def host_ports(pod: Pod) -> list[Port]:
         for port in container.get("ports") or ()
         if port.get("hostPort")
     ]
-
-
-def pod_dns(pod: Pod) -> Dns:
-    """The resolver settings that the pod asks for; the cluster's own DNS is not here yet, so ClusterFirst is the node's."""
-    config = pod["spec"].get("dnsConfig") or {}
-    options = [
-        f"{one['name']}:{one['value']}" if one.get("value") else one["name"] for one in config.get("options") or ()
-    ]
-    return Dns(config.get("nameservers") or (), config.get("searches") or (), options)
 
 
 def container_spec(

@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from moorage.client.errors import ClientError
 from moorage_agent.engine.contract import EngineError, EngineUnavailable, NoSuchContainer, State
-from moorage_agent.engine.docker_wire import seconds
 from moorage_agent.pods import actions, outcome, status
 from moorage_agent.pods.history import History
 from moorage_agent.pods.node import Node
@@ -33,6 +32,7 @@ from moorage_agent.pods.operations import Operations
 from moorage_agent.pods.plan import plan
 from moorage_agent.probes.checks import Target
 from moorage_agent.probes.prober import Prober
+from moorage_agent.timestamps import seconds
 from moorage_agent.volumes import sources
 from moorage_agent.waiting import happened
 

@@ -7,10 +7,12 @@ import ctypes
 import errno
 import os
 import re
+import socket
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_BIND = 1, 2, 4, 4096
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_SHARED = 1, 2, 4, 8, 32, 4096, 1 << 20
 MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
 SYS_OPENAT2 = 437
 """The same number on every architecture (openat2(2), since Linux 5.6)."""
@@ -73,6 +75,31 @@ def tmpfs(target: Path, *, size: int = 0, mode: int = 0o700) -> None:
         return
     options = f"mode={mode:o}" + (f",size={size}" if size else "")
     _mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV, options)
+
+
+def share(target: Path) -> None:
+    """Make ``target`` a mount whose further mounts are seen where it is mounted, too (mount_namespaces(7), MS_SHARED)."""
+    if not os.path.ismount(target) and not mounted_below(target):
+        _mount(str(target), target, "", MS_BIND, "")
+    _mount("", target, "", MS_SHARED, "")
+
+
+def layers(folders: Sequence[str], target: Path) -> None:
+    """Show image layers, the uppermost first, at ``target``: for reading only, and nothing in it can be run."""
+    target.mkdir(parents=True, exist_ok=True)
+    if len(folders) == 1:
+        _mount(folders[0], target, "", MS_BIND, "")  # an overlay needs two
+    else:
+        _mount("overlay", target, "overlay", MS_RDONLY, "lowerdir=" + ":".join(folders))
+    _mount("", target, "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOEXEC | MS_NOSUID | MS_NODEV, "")
+
+
+def nfs(server: str, path: str, target: Path, *, read_only: bool, options: Sequence[str] = ()) -> None:
+    """Mount an NFS export (version 4, nfs(5)). Raises OSError: ENODEV where the kernel has no NFS."""
+    target.mkdir(parents=True, exist_ok=True)
+    address = socket.getaddrinfo(server, 2049, type=socket.SOCK_STREAM)[0][4][0]
+    known = ["vers=4.2", f"addr={address}", *options]
+    _mount(f"{server}:{path}", target, "nfs4", MS_RDONLY if read_only else 0, ",".join(known))
 
 
 def unmount(target: Path) -> None:

@@ -16,13 +16,16 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 DATA = "..data"
+READABLE = 0o440
+"""What the group of a volume adds to its files' permissions."""
 
 
 class File(NamedTuple):
-    """A file's contents and its permission bits."""
+    """A file's contents, its permission bits, and the user that it belongs to (None: root)."""
 
     data: bytes
     mode: int
+    user: int | None = None
 
 
 def check_path(path: str) -> None:
@@ -38,7 +41,7 @@ def write(folder: Path, files: Mapping[str, File], group: int | None = None) -> 
         check_path(path)
     folder.mkdir(parents=True, exist_ok=True)
     current = folder / DATA
-    if current.is_symlink() and _holds(current, files):
+    if current.is_symlink() and _holds(current, files, READABLE if group is not None else 0):
         return False
     stamp = datetime.now(UTC).strftime("..%Y_%m_%d_%H_%M_%S.")
     fresh = Path(tempfile.mkdtemp(prefix=stamp, dir=folder))
@@ -46,7 +49,10 @@ def write(folder: Path, files: Mapping[str, File], group: int | None = None) -> 
     for path, file in files.items():
         target = fresh / path
         target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch(mode=0o600)
         target.write_bytes(file.data)
+        if file.user is not None:
+            os.chown(target, file.user, -1)
         target.chmod(file.mode)
     if group is not None:
         _give(fresh, group)
@@ -58,12 +64,13 @@ def write(folder: Path, files: Mapping[str, File], group: int | None = None) -> 
     return True
 
 
-def _holds(current: Path, files: Mapping[str, File]) -> bool:
+def _holds(current: Path, files: Mapping[str, File], added: int) -> bool:
+    """Whether the files are there as wanted; ``added`` are permissions that every one of them was given."""
     found = {
         str(path.relative_to(current)): path for path in current.rglob("*") if path.is_file() and not path.is_symlink()
     }
     return set(found) == set(files) and all(
-        path.stat().st_mode & 0o7777 == files[name].mode and path.read_bytes() == files[name].data
+        path.stat().st_mode & 0o7777 == files[name].mode | added and path.read_bytes() == files[name].data
         for name, path in found.items()
     )
 
@@ -92,4 +99,4 @@ def _give(folder: Path, group: int) -> None:
         for name in (".", *folders, *names):
             path = Path(root) / name
             os.chown(path, -1, group)
-            path.chmod(path.stat().st_mode & 0o7777 | (0o550 if path.is_dir() else 0o440))
+            path.chmod(path.stat().st_mode & 0o7777 | (0o110 | READABLE if path.is_dir() else READABLE))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from moorage_agent.pods import environment, fields
+from moorage_agent.tokens import Wanted
 from moorage_agent.volumes.payload import File
 
 Pod = Mapping[str, Any]
@@ -16,6 +17,57 @@ KINDS = ("configMap", "secret", "downwardAPI", "projected")
 
 class VolumeError(Exception):
     """A volume cannot be made ready (yet); the text is for the ``FailedMount`` event."""
+
+
+class Materials(environment.Sources, Protocol):
+    """What volumes are made of, as it was read for this purpose."""
+
+    def token(self, wanted: Wanted) -> str:
+        """A token that the pod asks for."""
+        ...
+
+    def claim(self, volume: str) -> Mapping[str, Any] | None:
+        """The PersistentVolume behind a volume of the pod."""
+        ...
+
+    def layers(self, volume: str) -> Sequence[str]:
+        """Folders that hold the image behind a volume of the pod, the uppermost first."""
+        ...
+
+
+def tokens(pod: Pod) -> set[Wanted]:
+    """The tokens that the pod's volumes ask for."""
+    return {
+        wanted(source["serviceAccountToken"])
+        for volume in pod["spec"].get("volumes") or ()
+        for source in (volume.get("projected") or {}).get("sources") or ()
+        if source.get("serviceAccountToken")
+    }
+
+
+def wanted(spec: Mapping[str, Any]) -> Wanted:
+    """A ``serviceAccountToken`` source as a request."""
+    return Wanted(spec.get("audience") or "", int(spec.get("expirationSeconds") or 3600))
+
+
+def claims(pod: Pod) -> dict[str, str]:
+    """Volume name -> name of the PersistentVolumeClaim; that of a generic ephemeral volume is ``POD-VOLUME`` (KEP-1698)."""
+    found: dict[str, str] = {}
+    for volume in pod["spec"].get("volumes") or ():
+        if volume.get("persistentVolumeClaim"):
+            found[volume["name"]] = volume["persistentVolumeClaim"]["claimName"]
+        elif volume.get("ephemeral"):
+            found[volume["name"]] = f"{pod['metadata']['name']}-{volume['name']}"
+    return found
+
+
+def user_of_all(pod: Pod) -> int | None:
+    """The user that every container runs as, where they all name one: its tokens are readable by nobody else."""
+    spec = pod["spec"]
+    common = (spec.get("securityContext") or {}).get("runAsUser")
+    every = [*(spec.get("initContainers") or ()), *spec["containers"]]
+    users: set[int | None] = {(one.get("securityContext") or {}).get("runAsUser", common) for one in every}
+    return users.pop() if len(users) == 1 else None
 
 
 def references(pod: Pod) -> set[tuple[str, str]]:
@@ -36,7 +88,7 @@ def is_private(volume: Mapping[str, Any]) -> bool:
     return bool(volume.get("secret")) or any(one.get("secret") or one.get("serviceAccountToken") for one in projected)
 
 
-def files(pod: Pod, volume: Mapping[str, Any], found: environment.Sources, facts: fields.Facts) -> dict[str, File]:
+def files(pod: Pod, volume: Mapping[str, Any], found: Materials, facts: fields.Facts) -> dict[str, File]:
     """The files of a volume of one of ``KINDS``. Raises VolumeError."""
     if volume.get("projected") is not None:
         projected = volume["projected"]
@@ -49,9 +101,7 @@ def files(pod: Pod, volume: Mapping[str, Any], found: environment.Sources, facts
     return _files(pod, volume, volume[kind].get("defaultMode", DEFAULT_MODE), found, facts)
 
 
-def _files(
-    pod: Pod, source: Mapping[str, Any], mode: int, found: environment.Sources, facts: fields.Facts
-) -> dict[str, File]:
+def _files(pod: Pod, source: Mapping[str, Any], mode: int, found: Materials, facts: fields.Facts) -> dict[str, File]:
     if source.get("configMap") is not None:
         spec = source["configMap"]
         return _entries(pod, "configmap", spec["name"], spec, mode, found.config_map(spec["name"]))
@@ -61,7 +111,17 @@ def _files(
         return _entries(pod, "secret", name, spec, mode, found.secret(name))
     if source.get("downwardAPI") is not None:
         return {item["path"]: _item(pod, item, mode, facts) for item in source["downwardAPI"].get("items") or ()}
+    if source.get("serviceAccountToken") is not None:
+        spec = source["serviceAccountToken"]
+        return {spec["path"]: _token(pod, found.token(wanted(spec)), mode)}
     raise VolumeError(f"{', '.join(source)}: this node has no such projected source")
+
+
+def _token(pod: Pod, token: str, mode: int) -> File:
+    """For one user's eyes where the pod has one user, for its group's where it has one (kubelet's ``projected.go``)."""
+    user = user_of_all(pod)
+    grouped = "fsGroup" in (pod["spec"].get("securityContext") or {})
+    return File(token.encode("ascii"), 0o600 if user is not None or grouped else mode, user)
 
 
 def _entries(

@@ -16,7 +16,7 @@ from typing import Any
 from moorage_agent.engine.contract import Mount
 from moorage_agent.pods import environment, fields
 from moorage_agent.pods.quantities import amount
-from moorage_agent.volumes import mounts, payload, sources
+from moorage_agent.volumes import claims, mounts, payload, sources
 from moorage_agent.volumes.sources import VolumeError
 
 Pod = Mapping[str, Any]
@@ -31,6 +31,8 @@ _HOST_PATH_TESTS = {
     "CharDevice": stat.S_ISCHR,
     "BlockDevice": stat.S_ISBLK,
 }
+_NAMES = {"etc-hosts": "/etc/hosts", "resolv.conf": "/etc/resolv.conf"}
+"""Files of a pod that its containers get in place of the image's."""
 _PROPAGATION = {"None": "", "HostToContainer": "rslave", "Bidirectional": "rshared"}
 
 
@@ -41,7 +43,7 @@ class VolumeStore:
         self._pods = data / "pods"
         self._memory = data / "tmpfs"
 
-    def prepare(self, pod: Pod, found: environment.Sources, facts: fields.Facts) -> None:
+    def prepare(self, pod: Pod, found: sources.Materials, facts: fields.Facts) -> None:
         """Make every volume of the pod ready. Raises VolumeError, its text beginning with the volume's name."""
         self._folder(pod).mkdir(parents=True, exist_ok=True, mode=0o700)
         for volume in pod["spec"].get("volumes") or ():
@@ -51,7 +53,7 @@ class VolumeStore:
                 what = str(error) if not isinstance(error, OSError) else f"{error.filename}: {error.strerror}"
                 raise VolumeError(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {what}') from error
 
-    def refresh(self, pod: Pod, found: environment.Sources, facts: fields.Facts) -> list[str]:
+    def refresh(self, pod: Pod, found: sources.Materials, facts: fields.Facts) -> list[str]:
         """Bring volumes of files up to date with their objects; returns the names of those that changed.
 
         One whose object is gone keeps what it has, as with the kubelet.
@@ -87,21 +89,39 @@ class VolumeStore:
             if below:
                 place = self._folder(pod) / "subpaths" / container["name"] / f"{attempt}-{number}"
                 path = _mount_below(path, below, place)
-            private = any(volume.get(kind) is not None for kind in sources.KINDS)
+            private = volume.get("image") is not None or any(volume.get(kind) is not None for kind in sources.KINDS)
+            propagation = _PROPAGATION.get(wanted.get("mountPropagation") or "None", "")
+            if propagation and volume.get("emptyDir") is not None:
+                mounts.share(path)
             result.append(
                 Mount(
                     source=str(path),
                     target=wanted["mountPath"],
-                    read_only=bool(wanted.get("readOnly")) or private,
-                    propagation=_PROPAGATION.get(wanted.get("mountPropagation") or "None", ""),
+                    read_only=bool(wanted.get("readOnly")) or private or claims.is_read_only(volume),
+                    propagation=propagation,
                 )
             )
+        taken = {mount.target for mount in result}
+        for name, target in _NAMES.items():
+            file = self._folder(pod) / name
+            if target not in taken and file.exists():
+                result.append(Mount(str(file), target))
         message = self.message_file(pod["metadata"]["uid"], container["name"], attempt)
         message.parent.mkdir(parents=True, exist_ok=True)
         message.touch()
         message.chmod(0o666)
         result.append(Mount(str(message), container.get("terminationMessagePath") or "/dev/termination-log"))
         return result
+
+    def write_names(self, pod: Pod, hosts: str, resolver: str) -> None:
+        """Write the pod's ``/etc/hosts`` and ``resolv.conf``. Files that containers have mounted change in place."""
+        folder = self._folder(pod)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name, text in zip(_NAMES, (hosts, resolver), strict=True):
+            file = folder / name
+            if not file.exists() or file.read_text(encoding="utf-8") != text:
+                file.write_text(text, encoding="utf-8")
+                file.chmod(0o644)
 
     def message_file(self, uid: str, container: str, attempt: int) -> Path:
         """Where a container writes its termination message."""
@@ -145,7 +165,7 @@ class VolumeStore:
     def _folder(self, pod: Pod) -> Path:
         return self._pods / str(pod["metadata"]["uid"])
 
-    def _prepare(self, pod: Pod, volume: Mapping[str, Any], found: environment.Sources, facts: fields.Facts) -> None:
+    def _prepare(self, pod: Pod, volume: Mapping[str, Any], found: sources.Materials, facts: fields.Facts) -> None:
         path = self.path(pod, volume)
         if volume.get("emptyDir") is not None:
             _empty(path, volume["emptyDir"], _group(pod))
@@ -156,6 +176,13 @@ class VolumeStore:
             if sources.is_private(volume):
                 mounts.tmpfs(self._memory)
             payload.write(path, files, _group(pod))
+        elif volume.get("image") is not None:
+            if not mounts.mounted_below(path):
+                mounts.layers(found.layers(volume["name"]), path)
+        elif volume.get("nfs") is not None:
+            claims.mount_source(volume, path, read_only=bool(volume["nfs"].get("readOnly")))
+        elif volume.get("persistentVolumeClaim") is not None or volume.get("ephemeral") is not None:
+            claims.mount(found.claim(volume["name"]), volume, path, _group(pod), _root_only(pod))
         else:
             kinds = ", ".join(sorted(set(volume) - {"name"}))
             raise VolumeError(f"volumes of kind {kinds} are not supported by this node")
@@ -164,6 +191,12 @@ class VolumeStore:
 def _group(pod: Pod) -> int | None:
     group = (pod["spec"].get("securityContext") or {}).get("fsGroup")
     return int(group) if group is not None else None
+
+
+def _root_only(pod: Pod) -> bool:
+    """Whether a volume whose root has the group already is taken as it is (KEP-695)."""
+    policy = (pod["spec"].get("securityContext") or {}).get("fsGroupChangePolicy")
+    return bool(policy == "OnRootMismatch")
 
 
 def _empty(path: Path, spec: Mapping[str, Any], group: int | None) -> None:

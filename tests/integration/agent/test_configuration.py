@@ -269,8 +269,7 @@ async def test_host_network_and_aliases(rig: Rig) -> None:
     pod = await rig.running("named")
     text = await rig.logged(pod, 8)
     assert text.startswith("short\n")
-    assert "10.1.2.3\tfar" in text
-    assert "10.1.2.3\taway" in text
+    assert "10.1.2.3\tfar\taway" in text
     assert "nameserver 10.9.9.9" in text
 
 

@@ -21,6 +21,7 @@ from moorage_agent.pods.spec import Identity
 from moorage_agent.pods.status_writer import StatusWriter
 from moorage_agent.pods.worker import PodWorker
 from moorage_agent.probes.checks import Checks
+from moorage_agent.tokens import Tokens
 from moorage_agent.volumes.store import VolumeStore
 
 Document = dict[str, Any]
@@ -95,6 +96,7 @@ class Rig:
             images=Images(self.engine),
             objects=Objects(client),
             volumes=VolumeStore(folder),
+            tokens=Tokens(client),
             checks=Checks(self.engine),
             client=client,
             recorder=self.recorder,

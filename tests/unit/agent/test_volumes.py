@@ -101,6 +101,6 @@ def test_what_a_volume_lacks_is_named(tmp_path: Path) -> None:
         str(refused.value)
         == 'MountVolume.SetUp failed for volume "v" : references non-existent configmap key: b in shop/c'
     )
-    unknown = pod(volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "x"}}])
-    with pytest.raises(sources.VolumeError, match="persistentVolumeClaim are not supported by this node"):
+    unknown = pod(volumes=[{"name": "v", "csi": {"driver": "x"}}])
+    with pytest.raises(sources.VolumeError, match="csi are not supported by this node"):
         VolumeStore(tmp_path).prepare(unknown, Snapshot(), Facts())

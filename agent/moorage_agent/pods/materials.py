@@ -1,0 +1,143 @@
+"""Reads what a pod's volumes and environment are made of: objects, tokens, what its claims are bound to, images as volumes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from moorage_agent.engine.contract import EngineError
+from moorage_agent.images import reference
+from moorage_agent.images.puller import Want, backing_off
+from moorage_agent.objects import CLAIM, VOLUME, Snapshot
+from moorage_agent.pods.observed import Failure
+from moorage_agent.volumes import sources
+from moorage_agent.volumes.sources import VolumeError
+
+if TYPE_CHECKING:
+    from moorage_agent.pods.worker import PodWorker
+
+SHARED = 2.0
+"""Seconds for which an object that one pod has read is good enough for another."""
+
+
+class ImageFailure(VolumeError):
+    """An image volume cannot be made, as its pull failed. ``failure`` is what a container with that image would show."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Materials:
+    """Reads for one pod's worker."""
+
+    def __init__(self, worker: PodWorker) -> None:
+        self._worker = worker
+        self._node = worker.node
+        self._pulls: dict[str, Failure] = {}
+
+    async def read(self, references: set[tuple[str, str]], not_before: float | None = None) -> Snapshot:
+        """ConfigMaps and Secrets, no older than the pod is known here (for a retry: than a moment). Raises ClientError."""
+        if not references:
+            return Snapshot()
+        worker = self._worker
+        oldest = max(worker.seen_at, self._node.clock() - SHARED) if not_before is None else not_before
+        return await self._node.objects.read(worker.pod["metadata"]["namespace"], references, oldest)
+
+    async def of_files(self, not_before: float | None = None) -> Snapshot:
+        """For volumes that follow their objects. Raises ClientError."""
+        pod = self._worker.pod
+        objects = await self.read(sources.references(pod), not_before)
+        return Snapshot(objects.found, await self._node.tokens.read(pod, sources.tokens(pod)))
+
+    async def of_volumes(self) -> Snapshot:
+        """For all volumes. Raises ClientError, VolumeError."""
+        files, claims, images = await asyncio.gather(self.of_files(), self._claims(), self._images())
+        return Snapshot(files.found, files.tokens, claims, images)
+
+    async def _claims(self) -> dict[str, Mapping[str, Any]]:
+        """The PersistentVolume behind each volume of a claim."""
+        wanted = sources.claims(self._worker.pod)
+        if not wanted:
+            return {}
+        found = await self.read({(CLAIM, name) for name in wanted.values()}, self._node.clock())
+        bound = {name: _bound(name, found.found.get((CLAIM, name)), self._worker.pod) for name in set(wanted.values())}
+        self._check_alone(found, set(wanted.values()))
+        volumes = await self._node.objects.read("", {(VOLUME, name) for name in bound.values()}, self._node.clock())
+        result: dict[str, Mapping[str, Any]] = {}
+        for volume, claim in wanted.items():
+            document = volumes.found.get((VOLUME, bound[claim]))
+            if document is None:
+                raise VolumeError(f'persistentvolume "{bound[claim]}" not found')
+            result[volume] = document
+        return result
+
+    def _check_alone(self, found: Snapshot, names: set[str]) -> None:
+        """A ReadWriteOncePod claim has one pod (KEP-2485)."""
+        pod = self._worker.pod
+        for name in names:
+            claim = found.found.get((CLAIM, name)) or {}
+            if "ReadWriteOncePod" in ((claim.get("spec") or {}).get("accessModes") or ()):
+                other = self._node.claim_user(pod["metadata"]["namespace"], name, self._worker.uid)
+                if other:
+                    raise VolumeError(
+                        f'volume uses the ReadWriteOncePod access mode and is already in use by pod "{other}"'
+                    )
+
+    async def _images(self) -> dict[str, tuple[str, ...]]:
+        """The layers of each image volume."""
+        wanted = {
+            one["name"]: one["image"] for one in self._worker.pod["spec"].get("volumes") or () if one.get("image")
+        }
+        return {name: await self._layers(name, spec) for name, spec in wanted.items()}
+
+    async def _layers(self, name: str, spec: Mapping[str, Any]) -> tuple[str, ...]:
+        worker, image = self._worker, str(spec.get("reference") or "")
+        latest = ":" not in image.rpartition("/")[2] or image.endswith(":latest")
+        policy = spec.get("pullPolicy") or ("Always" if latest and "@" not in image else "IfNotPresent")
+        pull_secrets = worker.pod["spec"].get("imagePullSecrets") or ()
+        found = await self.read({("secret", one["name"]) for one in pull_secrets if one.get("name")})
+        given = [dict(one) for one in found.found.values() if one is not None]
+
+        def tell(kind: str, reason: str, message: str) -> None:
+            worker.tell("Warning" if kind == "Warning" else "Normal", reason, message)
+
+        want = Want(worker.uid, image, policy)
+        state = await self._node.images.ensure(want, lambda: given, self._pulls.get(name), tell)
+        if state.failure is not None:
+            self._pulls[name] = state.failure
+            shown = backing_off(image, state.failure) if state.failure.reason == "ErrImagePull" else state.failure
+            raise ImageFailure(shown)
+        self._pulls.pop(name, None)
+        try:
+            return tuple(await self._node.engine.layers(reference.parse(image).text))
+        except EngineError as error:
+            raise VolumeError(f'image "{image}" cannot be mounted: {error}') from error
+
+
+def _bound(name: str, claim: Mapping[str, Any] | None, pod: Mapping[str, Any]) -> str:
+    """The name of the volume that a claim is bound to. Raises VolumeError."""
+    if claim is None:
+        raise VolumeError(f'persistentvolumeclaim "{name}" not found')
+    if name not in _named(pod) and not _owned(claim, pod):
+        raise VolumeError(f"PVC {pod['metadata']['namespace']}/{name} was not created for pod (pod is not owner)")
+    if claim["metadata"].get("deletionTimestamp"):
+        raise VolumeError(f'can\'t start pod because PVC "{name}" is being deleted')
+    volume = (claim.get("spec") or {}).get("volumeName")
+    if (claim.get("status") or {}).get("phase") != "Bound" or not volume:
+        raise VolumeError(f'persistentvolumeclaim "{name}" is not bound')
+    return str(volume)
+
+
+def _named(pod: Mapping[str, Any]) -> set[str]:
+    """The claims that the pod names itself; those of ephemeral volumes must be its own instead."""
+    volumes = pod["spec"].get("volumes") or ()
+    return {one["persistentVolumeClaim"]["claimName"] for one in volumes if one.get("persistentVolumeClaim")}
+
+
+def _owned(claim: Mapping[str, Any], pod: Mapping[str, Any]) -> bool:
+    return any(
+        one.get("controller") and one.get("uid") == pod["metadata"]["uid"]
+        for one in claim["metadata"].get("ownerReferences") or ()
+    )
