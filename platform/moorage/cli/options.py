@@ -14,6 +14,19 @@ DataDir = Annotated[
 ]
 DEFAULT_DATA_DIR = Path("~/.moorage")
 
+KubeconfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--kubeconfig",
+        envvar="KUBECONFIG",
+        help="Whose identity to use. Default: the installation's administrator here, else ~/.kube/config.",
+    ),
+]
+ContextName = Annotated[
+    str, typer.Option("--context", help="Which context of the kubeconfig. Default: its current one.")
+]
+Output = Annotated[str, typer.Option("--output", "-o", help="table, json or yaml.")]
+
 LogLevel = Annotated[str, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 import urllib.error
 import urllib.request
@@ -11,27 +12,52 @@ from pathlib import Path
 from typing import Any
 
 from moorage.cli.options import fail
-from moorage.client.kubeconfig import Kubeconfig, KubeconfigError, context_of, load
+from moorage.client.credentials import Token
+from moorage.client.exec_plugin import ExecError
+from moorage.client.kubeconfig import Kubeconfig, context_of, load
 
 JSON = "application/json"
+USERS_KUBECONFIG = Path("~/.kube/config")
+
+
+def find_kubeconfig(data_dir: Path, kubeconfig: Path | None) -> Path | None:
+    """The kubeconfig that a command uses: the one that is named (of several, as in KUBECONFIG, the first that is there), else
+    None for the administrator's in ``data_dir``, else the user's own.
+    """
+    if kubeconfig is not None:
+        named = [Path(text).expanduser() for text in str(kubeconfig).split(os.pathsep) if text]
+        return next((file for file in named if file.exists()), named[0] if named else kubeconfig)
+    users = USERS_KUBECONFIG.expanduser()
+    if users.exists() and not (data_dir.expanduser() / "kubeconfig").exists():
+        return users
+    return None
+
+
+def open_session(data_dir: Path, kubeconfig: Path | None, context: str = "") -> Session:
+    """The session of a command with the options of ``moorage.cli.options``."""
+    return Session(data_dir, kubeconfig=find_kubeconfig(data_dir, kubeconfig), context=context)
 
 
 class Session:
     """Requests with the identity of a kubeconfig. ``fail``s with one sentence where the API cannot be asked or refuses.
 
-    The kubeconfig is the one that is named, or else the administrator's in ``data_dir``.
+    The kubeconfig is the one that is named, or else the administrator's in ``data_dir``, or else the one that kubectl would use:
+    what ``moorage login`` wrote.
     """
 
     def __init__(self, data_dir: Path, *, kubeconfig: Path | None = None, context: str = "") -> None:
         self.file = kubeconfig or data_dir.expanduser().absolute() / "kubeconfig"
+        if kubeconfig is None and not self.file.exists() and default_path().exists():
+            self.file = default_path()
         try:
             self.config: Kubeconfig = load(self.file, context)
             self._tls: ssl.SSLContext = context_of(self.config)
+            self._token: Token | None = self.config.client_token()
         except FileNotFoundError:
             if kubeconfig is not None:
                 fail(f"{self.file} does not exist; name another kubeconfig with --kubeconfig or KUBECONFIG")
             fail(f"{self.file} does not exist; start the platform with: moorage up --data-dir {self.file.parent}")
-        except (KubeconfigError, OSError) as error:
+        except (ValueError, OSError) as error:
             fail(error)
 
     def request(
@@ -49,8 +75,11 @@ class Session:
         """(code, decoded answer), refusals included."""
         body = None if document is None else json.dumps(document).encode()
         request = urllib.request.Request(self.config.server + path, body, method=method)  # noqa: S310 - always https
-        if token := self.config.client_token():
-            request.add_header("Authorization", f"Bearer {token.current()}")
+        if self._token is not None:
+            try:
+                request.add_header("Authorization", f"Bearer {self._token.current()}")
+            except ExecError as error:
+                fail(error)
         request.add_header("Content-Type", content_type)
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._tls)

@@ -1,7 +1,6 @@
-"""Reads the part of a kubeconfig that this client uses: server, CA, token or client certificate of one context.
+"""Reads the part of a kubeconfig that this client uses: server, CA, token, client certificate or exec program of one context.
 
-Source: the client-go ``clientcmd/api/v1`` types. ``insecure-skip-tls-verify``, exec plug-ins and auth providers are refused
-by name.
+Source: the client-go ``clientcmd/api/v1`` types. ``insecure-skip-tls-verify`` and auth providers are refused by name.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from typing import Any
 import yaml
 
 from moorage.client.credentials import Token, tls_context
+from moorage.client.exec_plugin import ExecError, ExecPlugin, ExecToken
 
 
 class KubeconfigError(ValueError):
@@ -36,12 +36,15 @@ class Kubeconfig:
     token_file: str
     certificate: str
     key: str
+    plugin: ExecPlugin | None = None
 
     def client_token(self) -> Token | None:
         """The bearer token, or None where a client certificate is the identity."""
         if self.token_file:
             return Token(file=self.token_file)
-        return Token(self.token) if self.token else None
+        if self.token:
+            return Token(self.token)
+        return ExecToken(self.plugin) if self.plugin is not None else None
 
 
 def load(path: str | Path, context: str = "") -> Kubeconfig:
@@ -57,20 +60,26 @@ def load(path: str | Path, context: str = "") -> Kubeconfig:
     chosen = _named(file, document, "contexts", "context", name)
     cluster = _named(file, document, "clusters", "cluster", str(chosen.get("cluster") or ""))
     user = _named(file, document, "users", "user", str(chosen.get("user") or ""))
-    for part, field in ((cluster, "insecure-skip-tls-verify"), (user, "exec"), (user, "auth-provider")):
+    for part, field in ((cluster, "insecure-skip-tls-verify"), (user, "auth-provider")):
         if part.get(field):
             raise KubeconfigError(f"{file}: {field} is not supported; give a CA and a token")
     if not cluster.get("server"):
         raise KubeconfigError(f"{file}: clusters[].cluster.server is missing")
+    server, ca_pem = str(cluster["server"]), _content(file, cluster, "certificate-authority")
+    try:
+        plugin = ExecPlugin.of(file.parent, user["exec"], server, ca_pem) if user.get("exec") else None
+    except ExecError as error:
+        raise KubeconfigError(f"{file}: {error}") from error
     return Kubeconfig(
-        server=str(cluster["server"]),
+        server=server,
         namespace=str(chosen.get("namespace") or ""),
         user=str(chosen.get("user") or ""),
-        ca_pem=_content(file, cluster, "certificate-authority"),
-        token=str(user.get("token") or ""),
+        ca_pem=ca_pem,
+        token=_login_token(file, user["exec"]) if user.get("exec") else str(user.get("token") or ""),
         token_file=_resolved(file, str(user.get("tokenFile") or "")),
         certificate=_content(file, user, "client-certificate"),
         key=_content(file, user, "client-key"),
+        plugin=plugin,
     )
 
 
@@ -84,6 +93,21 @@ def context_of(config: Kubeconfig) -> ssl.SSLContext:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
                 file.write(text)
         return tls_context(ca_pem=config.ca_pem, client_certificate=(certificate, key))
+
+
+def _login_token(file: Path, plugin: Any) -> str:
+    """The token of a login (``moorage token``), had without another process. Other plug-ins are refused by name."""
+    from moorage.client.login.http import LoginError
+    from moorage.client.login.kubeconfig import login_of
+    from moorage.client.login.logins import Logins
+
+    found = login_of(plugin)
+    if found is None:
+        raise KubeconfigError(f"{file}: exec is supported for moorage token only; give a CA and a token")
+    try:
+        return Logins().fresh(*found).tokens.id_token
+    except LoginError as error:
+        raise KubeconfigError(str(error)) from None
 
 
 def _named(file: Path, document: Mapping[str, Any], section: str, field: str, name: str) -> Mapping[str, Any]:
