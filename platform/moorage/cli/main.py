@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from moorage.cli import installation, parts, teams, tokens
+from moorage.cli import installation, login, parts, teams, tokens
 
 app = typer.Typer(
     name="moorage",
@@ -25,8 +25,10 @@ app = typer.Typer(
 )
 installation.register(app)
 parts.register(app)
+login.register(app)
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(teams.app, name="teams")
+app.add_typer(secrets.app, name="secrets")
 
 
 def main() -> None:

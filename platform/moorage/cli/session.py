@@ -41,14 +41,11 @@ def open_session(data_dir: Path, kubeconfig: Path | None, context: str = "") -> 
 class Session:
     """Requests with the identity of a kubeconfig. ``fail``s with one sentence where the API cannot be asked or refuses.
 
-    The kubeconfig is the one that is named, or else the administrator's in ``data_dir``, or else the one that kubectl would use:
-    what ``moorage login`` wrote.
+    The kubeconfig is the one that is named, or else the administrator's in ``data_dir``.
     """
 
     def __init__(self, data_dir: Path, *, kubeconfig: Path | None = None, context: str = "") -> None:
         self.file = kubeconfig or data_dir.expanduser().absolute() / "kubeconfig"
-        if kubeconfig is None and not self.file.exists() and default_path().exists():
-            self.file = default_path()
         try:
             self.config: Kubeconfig = load(self.file, context)
             self._tls: ssl.SSLContext = context_of(self.config)

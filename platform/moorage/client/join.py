@@ -27,6 +27,10 @@ class JoinTokenError(ValueError):
     """The token is not one, or the server is not the one that it was made for."""
 
 
+class OtherAuthority(JoinTokenError):
+    """The server's CA is not the one that was expected."""
+
+
 class JoinToken(NamedTuple):
     """``text`` is what is sent as bearer token: the whole."""
 
@@ -54,14 +58,25 @@ async def bootstrap_ca(server: str, join_token: str, *, timeout: float = 10.0) -
     Raises JoinTokenError where the hash differs (a wrong server, or somebody in between), OSError where none answers.
     """
     token = parse(join_token)
+    try:
+        return await fetch_ca(server, token.ca_sha256, timeout=timeout)
+    except OtherAuthority:
+        raise JoinTokenError(
+            f"{server} presents another CA than the one that this join token was made for; "
+            "check the server's address, or take a new token from it"
+        ) from None
+
+
+async def fetch_ca(server: str, sha256: str, *, timeout: float = 10.0) -> str:
+    """The CA certificate (PEM) of ``server`` whose hash is ``sha256`` (hex). No credential is sent.
+
+    Raises OtherAuthority where it has none of that hash, OSError where none answers.
+    """
     pem = await asyncio.wait_for(_fetch_public(server, "/cacerts"), timeout)
     for block in re.findall(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", pem, re.DOTALL):
-        if hmac.compare_digest(fingerprint(block), token.ca_sha256):
+        if hmac.compare_digest(fingerprint(block), sha256):
             return str(block)
-    raise JoinTokenError(
-        f"{server} presents another CA than the one that this join token was made for; "
-        "check the server's address, or take a new token from it"
-    )
+    raise OtherAuthority("the server presents another CA than the one whose hash was given")
 
 
 async def _fetch_public(server: str, path: str) -> str:
