@@ -45,6 +45,7 @@ from moorage_tenants.authorisation.parts import AccessParts, open_access
 from moorage_tenants.limits.admissions import limiting
 from moorage_tenants.limits.charging import ObjectCharger
 from moorage_tenants.limits.requirements import QuotaRequirements
+from moorage_tenants.limits.usage import UsageWriter
 from moorage_tenants.podsecurity.admission import PodSecurity
 from moorage_tenants.sealing import BadKek
 from moorage_tenants.secret_service.guard import Guard
@@ -79,6 +80,8 @@ async def _serve(config: ServerConfig) -> None:
             following = asyncio.create_task(access.run(), name="pod index")
             loops = secret_parts.loops(store, store.keys, store.resealing, app.transactor, name)
             keeping = asyncio.create_task(run_loops(loops, lambda: not app.startup.waiting_for), name="secrets")
+            writer = UsageWriter(store, store.quotas, app.transactor, lambda: store.feed.revision)
+            telling = asyncio.create_task(writer.run(lambda: not app.startup.waiting_for), name="usage of quotas")
             usage = TenantUsage(store.quotas, app.transactor)
             counting = asyncio.create_task(usage.run(lambda: not app.startup.waiting_for), name="tenant usage")
             try:
@@ -88,7 +91,8 @@ async def _serve(config: ServerConfig) -> None:
                 following.cancel()
                 keeping.cancel()
                 counting.cancel()
-                await asyncio.gather(following, keeping, counting, return_exceptions=True)
+                telling.cancel()
+                await asyncio.gather(following, keeping, counting, telling, return_exceptions=True)
                 access.close()
     log.info("ended")
 

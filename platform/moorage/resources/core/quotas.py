@@ -27,6 +27,19 @@ def _prepare_create(quota: Document) -> None:
     quota["status"] = {}
 
 
+def _prepare_update(new: Document, old: Document) -> None:
+    """What is limited no longer is not shown any more; what is new in it is counted soon."""
+    hard = new["spec"].get("hard") or {}
+    if hard.keys() >= (at(old, "spec.hard", {}) or {}).keys():
+        return
+    status = dict(new.get("status") or {})
+    for name in ("hard", "used"):
+        kept = {resource: text for resource, text in status.pop(name, {}).items() if resource in hard}
+        if kept:
+            status[name] = kept
+    new["status"] = status
+
+
 def _side(limits: bool) -> Any:
     """A cell with used and hard of the limits, or of everything else."""
 
@@ -61,6 +74,7 @@ RESOURCE_QUOTA = Kind(
     ),
     default=_default,
     prepare_create=_prepare_create,
+    prepare_update=_prepare_update,
     validate=quota_errors,
     validate_update=quota_update_errors,
     validate_status_update=quota_status_errors,
