@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from moorage.cli import installation, login, parts, teams, tokens
+from moorage.cli import installation, login, parts, secrets, teams, tokens
 
 app = typer.Typer(
     name="moorage",

@@ -75,7 +75,7 @@ def load(path: str | Path, context: str = "") -> Kubeconfig:
         namespace=str(chosen.get("namespace") or ""),
         user=str(chosen.get("user") or ""),
         ca_pem=ca_pem,
-        token=_login_token(file, user["exec"]) if user.get("exec") else str(user.get("token") or ""),
+        token=str(user.get("token") or ""),
         token_file=_resolved(file, str(user.get("tokenFile") or "")),
         certificate=_content(file, user, "client-certificate"),
         key=_content(file, user, "client-key"),
@@ -93,21 +93,6 @@ def context_of(config: Kubeconfig) -> ssl.SSLContext:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
                 file.write(text)
         return tls_context(ca_pem=config.ca_pem, client_certificate=(certificate, key))
-
-
-def _login_token(file: Path, plugin: Any) -> str:
-    """The token of a login (``moorage token``), had without another process. Other plug-ins are refused by name."""
-    from moorage.client.login.http import LoginError
-    from moorage.client.login.kubeconfig import login_of
-    from moorage.client.login.logins import Logins
-
-    found = login_of(plugin)
-    if found is None:
-        raise KubeconfigError(f"{file}: exec is supported for moorage token only; give a CA and a token")
-    try:
-        return Logins().fresh(*found).tokens.id_token
-    except LoginError as error:
-        raise KubeconfigError(str(error)) from None
 
 
 def _named(file: Path, document: Mapping[str, Any], section: str, field: str, name: str) -> Mapping[str, Any]:
