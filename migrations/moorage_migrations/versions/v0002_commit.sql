@@ -298,12 +298,15 @@ BEGIN
     IF p_refs IS NOT NULL AND NOT v_failed THEN
         SELECT seq, hash INTO v_seq, v_head FROM moorage_note_refs_2(v_seq, v_head, v_now, p_writer, v_next - 1, p_refs);
     END IF;
-    IF v_seq IS NOT NULL THEN
-        IF p_anchor IS NOT NULL THEN
-            v_seq := v_seq + 1;
-            v_head := moorage_note_2(
-                v_seq, v_head, v_now, p_writer, 'anchor', '', 'system:moorage:audit', '', '', '', '', '', 0, p_anchor);
+    IF p_anchor IS NOT NULL AND v_next > v_first THEN
+        IF v_seq IS NULL THEN
+            SELECT h.seq, h.hash INTO v_seq, v_head FROM audit_heads h ORDER BY h.seq DESC LIMIT 1;
         END IF;
+        v_seq := v_seq + 1;
+        v_head := moorage_note_2(
+            v_seq, v_head, v_now, p_writer, 'anchor', '', 'system:moorage:audit', '', '', '', '', '', 0, p_anchor);
+    END IF;
+    IF v_seq IS NOT NULL THEN
         INSERT INTO audit_heads VALUES (v_seq, v_head);
     END IF;
     last_revision := v_next - 1;

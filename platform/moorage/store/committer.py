@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import psycopg
 
 from moorage.store import commit
+from moorage.store.audit_chain import AuditChain
 from moorage.store.commit import Batch, Committed, Request
 from moorage.store.contracts import OutcomeUnknown, Unavailable, Verdict
 from moorage.store.database import FIRST_PAUSE, LONGEST_PAUSE, is_lost, limited, translate
@@ -41,12 +42,13 @@ class Lost(Exception):
 class Committer:
     """Writes of one process, over one link."""
 
-    def __init__(self, link: WriterLink, settings: StoreSettings, seen: Seen, feed: Feed) -> None:
+    def __init__(self, link: WriterLink, settings: StoreSettings, seen: Seen, feed: Feed, chain: AuditChain) -> None:
         self._link = link
         link.on_loss = self._on_loss
         self._settings = settings
         self._seen = seen
         self._feed = feed
+        self._chain = chain
         self._queue: deque[Request] = deque()
         self._wake = asyncio.Event()
         self._closing = False
@@ -173,15 +175,19 @@ class Committer:
                 return committed.verdicts
 
     async def _attempt(self, pipe: Pipe, batch: Batch) -> Committed:
-        arguments = commit.parameters(batch, self._link.writer, self._link.epoch, self._seen.epoch)
+        anchor = self._chain.anchor()
+        arguments = commit.parameters(batch, self._link.writer, self._link.epoch, self._seen.epoch, anchor)
         try:
             # A little more than the server's own limit, which leaves the connection usable.
             with limited(pipe.connection, self._settings.attempt_timeout + 1):
-                return await commit.call(pipe, arguments)
+                committed = await commit.call(pipe, arguments)
         except psycopg.Error as error:
             if is_lost(error, pipe.connection):
                 raise Lost(str(error) or "no answer came") from error
             raise translate(error) from error
+        if anchor is not None and committed.last >= committed.first:
+            self._chain.anchored(anchor)
+        return committed
 
     async def _find(self, pipe: Pipe, batch: Batch, floor: int) -> Committed | None:
         try:

@@ -38,3 +38,10 @@ class StoreSettings:
     compact_every: float = 60.0
     expire_members: int = 200
     """Expired objects that one batch removes."""
+    audit_age: float = 90 * 86400.0
+    """How long the audit is kept, in whole days."""
+    deleted_secrets_age: float = 30 * 86400.0
+    """How long the versions of a deleted Secret can be restored."""
+    pushes_kept: int = 100
+    """Pushes of each Git ref that stay however old they are; others are forgotten after ``pushes_age``."""
+    pushes_age: float = 30 * 86400.0

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 
 from moorage.resources.kind import ResourceKey
 from moorage.store import audited, commit
+from moorage.store.audit_chain import AuditChain
+from moorage.store.audit_log import AuditLog
 from moorage.store.cache import ResourceCache
 from moorage.store.commit import Note
 from moorage.store.committer import Committer
@@ -19,10 +21,12 @@ from moorage.store.contracts import (
     KeyStore,
     Op,
     Origin,
+    Outcome,
     Precondition,
     RefUpdate,
     SealContext,
     Sealer,
+    Unavailable,
     Verdict,
     Write,
 )
@@ -83,7 +87,9 @@ class PostgresStore:
         self._probe = Probe(database, self._seen)
         self._listener = Listener(self.feed, self._probe, self._settings.poll)
         self._link = WriterLink(database, self._listener.heard)
-        self._committer = Committer(self._link, self._settings, self._seen, self.feed)
+        self.audit = AuditLog(database, self._readers)
+        self.audit_chain = AuditChain(self._readers, self._link.writer)
+        self._committer = Committer(self._link, self._settings, self._seen, self.feed, self.audit_chain)
         self._upkeep = Upkeep(database, self.commit)
 
     async def open(self, sealer: SealerFactory) -> None:
@@ -101,7 +107,12 @@ class PostgresStore:
         self._history = History(self._readers, unsealer, self._seen)
         self._loader = Loader(self._readers, unsealer, self._history, self.feed, self._settings.read_deadline)
         await self._link.connect(time.monotonic() + self._settings.connect_timeout)
-        loops = {"commit": self._committer.run, "listen": self._listener.run, "upkeep": self._upkeep.run}
+        loops = {
+            "commit": self._committer.run,
+            "listen": self._listener.run,
+            "upkeep": self._upkeep.run,
+            "audit": self.audit_chain.run,
+        }
         self._tasks = [asyncio.create_task(_kept_up(name, loop), name=f"store {name}") for name, loop in loops.items()]
 
     async def close(self) -> None:
@@ -109,6 +120,7 @@ class PostgresStore:
         self._committer.close()
         if self._tasks:
             await asyncio.wait(self._tasks[:1], timeout=self._settings.commit_deadline)
+        await self._write_audit()
         for task in self._tasks:
             task.cancel()
         await self.feed.close()
@@ -141,9 +153,8 @@ class PostgresStore:
         notes = self._notes(writes, sealed, origin)
         if atomic:
             size = sum(map(_size, writes))
-            return await self._committer.submit(
-                commit.Request(writes, sealed, origin, True, preconditions, refs, size, notes)
-            )
+            request = commit.Request(writes, sealed, origin, True, preconditions, refs, size, notes)
+            return self._told(origin, notes, await self._committer.submit(request))
         step = self._settings.batch_members
         requests = [
             commit.Request(part, sealed[place], origin, size=sum(map(_size, part)), notes=notes[place])
@@ -157,7 +168,7 @@ class PostgresStore:
             if isinstance(answer, BaseException):
                 raise answer
             verdicts += answer
-        return verdicts
+        return self._told(origin, notes, verdicts)
 
     async def cache(self, resource: ResourceKey) -> ResourceCache:
         """The cache of a resource, filled on first use and kept from then on. Raises Unavailable, SealBroken."""
@@ -217,13 +228,23 @@ class PostgresStore:
             self.cluster = state.cluster
             self._seen.restart(state.epoch)
             self.feed.revision = state.head
+            self.audit_chain.begin(state.cluster, state.epoch)
         elif state.epoch != self._seen.epoch or state.cluster != self.cluster:
             self.cluster = state.cluster
             self._restart(state.epoch, state.head, state.horizon, f"epoch {state.epoch} of revisions has begun")
         self.feed.horizon = max(self.feed.horizon, state.horizon)
 
+    async def _write_audit(self) -> None:
+        """Write what the audit still has to tell, if the database takes it soon."""
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout):
+                await self.audit_chain.flush()
+        except (Unavailable, TimeoutError) as error:
+            log.error("the last rows of the audit could not be written: %s", error, extra={"action": "audit"})
+
     def _restart(self, epoch: int, head: int, horizon: int, reason: str) -> None:
         self._seen.restart(epoch)
+        self.audit_chain.begin(self.cluster, epoch)
         self.feed.reset(head, horizon, reason)
 
     def _notes(self, writes: Sequence[Write], sealed: Sequence[bytes | None], origin: Origin) -> list[Note]:
@@ -241,6 +262,13 @@ class PostgresStore:
             row, digest = audited.row_of(write, origin, detail), audited.digest(write, ciphertext)
             notes.append(Note(detail, row, digest, audited.keeps_version(write, current)))
         return notes
+
+    def _told(self, origin: Origin, notes: Sequence[Note], verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+        """``verdicts``, after it was noted whether the audit has a row of this request."""
+        rows = (note.row is not None for note in notes) if notes else (True,)
+        if any(told and verdict.outcome is Outcome.WRITTEN for told, verdict in zip(rows, verdicts, strict=False)):
+            self.audit_chain.committed(origin.request_id)
+        return verdicts
 
     async def _seal(self, write: Write) -> bytes | None:
         if not write.sealed or write.encoded is None:

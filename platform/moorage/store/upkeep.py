@@ -17,6 +17,7 @@ from moorage.store.compaction import compact
 from moorage.store.contracts import Key, Op, Origin, Outcome, OutcomeUnknown, Unavailable, Verdict, Write
 from moorage.store.database import Connection, Database, abandon
 from moorage.store.partitions import make_partitions
+from moorage.store.retention import sweep
 
 log = logging.getLogger("moorage.store.upkeep")
 
@@ -25,11 +26,6 @@ EXPIRED = """
 SELECT storage_group, resource, namespace, name, uid, revision FROM objects
 WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT %s
 """
-SWEEP = (
-    "DELETE FROM node_tunnels WHERE expires_at < clock_timestamp() - interval '1 hour'",
-    "DELETE FROM tokens WHERE expires_at < clock_timestamp() - interval '1 day'",
-    "DELETE FROM writers WHERE changed_at < clock_timestamp() - interval '30 days'",
-)
 EXPIRY = Origin(actor="system:moorage:expiry")
 
 Commit = Callable[[Sequence[Write], Origin], Awaitable[Sequence[Verdict]]]
@@ -78,8 +74,7 @@ class Upkeep:
         if time.monotonic() - self._compacted >= self._settings.compact_every:
             self._compacted = time.monotonic()
             await compact(connection, self._settings)
-            for statement in SWEEP:
-                await connection.execute(statement.encode())
+            await sweep(connection, self._settings)
 
     async def _expire(self, connection: Connection) -> None:
         while True:
