@@ -21,7 +21,7 @@ from moorage.controllers.namespaces.service_account import ServiceAccountControl
 from moorage.controllers.nodes.evictor import TaintEvictionController
 from moorage.controllers.nodes.lifecycle import NodeLifecycleController
 from moorage.controllers.nodes.pod_gc import PodGarbageCollector
-from moorage.controllers.replicaset.controller import ReplicaSetController
+from moorage.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
 from moorage.controllers.tenants.controller import TenantController
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ _COLLECTIONS = (20_000, 20, 50)
 _ALL = (
     DeploymentController,
     ReplicaSetController,
+    ReplicationControllerController,
     NamespaceController,
     ServiceAccountController,
     RootCaController,

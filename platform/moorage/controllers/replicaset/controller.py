@@ -1,4 +1,5 @@
-"""The thin part: reads caches, asks ``plan``, writes pods in batches and the status.
+"""The thin part: reads caches, asks ``plan``, writes pods in batches and the status. For ReplicaSets, and for the
+ReplicationControllers that came before them, which are looked at as if they were ReplicaSets.
 
 Source: Kubernetes' ``pkg/controller/replicaset/replica_set.go``.
 """
@@ -13,11 +14,12 @@ from moorage.client import operations
 from moorage.client.errors import ApiError, Forbidden, NotFound
 from moorage.client.events import EventRecorder
 from moorage.client.expectations import Expectations
+from moorage.client.informer import Transform, without_managed_fields
 from moorage.client.lean import lean_pod
 from moorage.client.objects import Document, ObjectKey, controller_of, is_deleting, key_of, uid_of
 from moorage.client.operations import Result
 from moorage.client.reconcile import DONE, After, Outcome, Runner, Temporary
-from moorage.client.resource import PODS, REPLICA_SETS
+from moorage.client.resource import PODS, REPLICA_SETS, REPLICATION_CONTROLLERS
 from moorage.controllers import claims
 from moorage.controllers.context import Context
 from moorage.controllers.pods import ORPHAN_INDEX, OWNER_INDEX, index_owners, is_active
@@ -31,25 +33,33 @@ log = logging.getLogger(__name__)
 class ReplicaSetController:
     """Keeps the pods of every ReplicaSet at the wanted number."""
 
+    resource = REPLICA_SETS
+    transform: Transform = staticmethod(without_managed_fields)
+
     def __init__(self, context: Context) -> None:
         self._client = context.client
         self._clock = context.clock
-        self._sets = context.informers.get(REPLICA_SETS)
+        name = self.resource.kind.lower()
+        self._sets = context.informers.get(self.resource, transform=self.transform)
         self._pods = context.informers.get(PODS, transform=lean_pod)
-        self._events = EventRecorder(context.client, "replicaset-controller", clock=context.clock)
+        self._events = EventRecorder(context.client, f"{name}-controller", clock=context.clock)
         self._expected = Expectations()
-        self._runner: Runner[ObjectKey] = Runner("replicaset", self.reconcile, workers=context.options.workers)
+        self._runner: Runner[ObjectKey] = Runner(name, self.reconcile, workers=context.options.workers)
         index_owners(self._pods)
         index_owners(self._sets)
         self._sets.add_handler(self._set_changed)
         self._pods.add_handler(self._pod_changed)
+
+    def known_status(self, status: Document) -> Document:
+        """``status`` without what this kind has no field for."""
+        return status
 
     async def run(self) -> None:
         """Work until cancelled."""
         await self._sets.wait_synced()
         await self._pods.wait_synced()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._events.run(), name="replicaset events")
+            group.create_task(self._events.run(), name=f"{self.resource.kind} events")
             await self._runner.run()
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
@@ -62,7 +72,7 @@ class ReplicaSetController:
         pods = await self._claim(replica_set)
         failure = await self._manage(replica_set, pods) if may_act else self._standing_failure(replica_set)
         new_status, again = status(replica_set, pods, failure, self._clock())
-        change = status_patch(REPLICA_SETS, replica_set, new_status)
+        change = status_patch(self.resource, replica_set, self.known_status(new_status))
         if change is not None:
             result = (await self._client.batch([change])).results[0]
             if result.error is not None and not isinstance(result.error, NotFound):
@@ -93,9 +103,9 @@ class ReplicaSetController:
     async def _check_alive(self, replica_set: Document) -> None:
         """The cache may lag: never adopt in the name of an owner that is gone or going. Raises NotFound."""
         key = key_of(replica_set)
-        live = await self._client.get(REPLICA_SETS, key.name, key.namespace)
+        live = await self._client.get(self.resource, key.name, key.namespace)
         if uid_of(live) != uid_of(replica_set) or is_deleting(live):
-            raise NotFound(404, {"message": f"replicaset {key} is gone", "reason": "NotFound"})
+            raise NotFound(404, {"message": f"{self.resource.kind} {key} is gone", "reason": "NotFound"})
 
     async def _manage(self, replica_set: Document, pods: Sequence[Document]) -> Failure | None:
         active = [pod for pod in pods if is_active(pod)]
@@ -191,7 +201,7 @@ class ReplicaSetController:
             self._wake_adopters(new)
 
     def _wake(self, pod: Document, owner: Document) -> None:
-        if owner["kind"] == "ReplicaSet":
+        if owner["kind"] == self.resource.kind:
             self._runner.queue.add(ObjectKey(pod["metadata"]["namespace"], owner["name"]))
 
     def _wake_adopters(self, pod: Document) -> None:
@@ -201,6 +211,25 @@ class ReplicaSetController:
             same = replica_set["metadata"]["namespace"] == metadata["namespace"]
             if same and label_selector.matches(replica_set["spec"].get("selector"), metadata.get("labels")):
                 self._runner.queue.add(key_of(replica_set))
+
+
+def as_replica_set(controller: Document) -> Document:
+    """A ReplicationController whose selector is written as that of a ReplicaSet is; all else is alike."""
+    without_managed_fields(controller)
+    spec = controller["spec"]
+    spec["selector"] = {"matchLabels": spec.get("selector") or {}}
+    return controller
+
+
+class ReplicationControllerController(ReplicaSetController):
+    """Keeps the pods of every ReplicationController at the wanted number."""
+
+    resource = REPLICATION_CONTROLLERS
+    transform: Transform = staticmethod(as_replica_set)
+
+    def known_status(self, status: Document) -> Document:
+        """Its status does not count pods that are going."""
+        return {name: value for name, value in status.items() if name != "terminatingReplicas"}
 
 
 def _failure(reason: str, error: ApiError) -> Failure | None:
