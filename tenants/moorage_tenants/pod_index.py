@@ -1,4 +1,4 @@
-"""Which node's pods name which secrets and configmaps, kept from the stream of pod changes.
+"""Which node's pods name which secrets, configmaps, accounts and claims, kept from the stream of pod changes.
 
 A lookup is one dict access; a change costs one walk over one pod's spec.
 """
@@ -117,6 +117,10 @@ def references(pod: dict[str, Any]) -> Iterator[Reference]:
     for resource, name in _named(spec):
         if name:
             yield Reference(node, resource, namespace, name)
+    for volume in spec.get("volumes") or ():
+        if volume.get("ephemeral"):
+            claim = f"{pod['metadata']['name']}-{volume['name']}"
+            yield Reference(node, "persistentvolumeclaims", namespace, claim)
 
 
 def _named(spec: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -133,6 +137,7 @@ def _named(spec: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 def _in_volume(volume: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "secrets", (volume.get("secret") or {}).get("secretName")
     yield "configmaps", (volume.get("configMap") or {}).get("name")
+    yield "persistentvolumeclaims", (volume.get("persistentVolumeClaim") or {}).get("claimName")
     for source in (volume.get("projected") or {}).get("sources") or ():
         yield "secrets", (source.get("secret") or {}).get("name")
         yield "configmaps", (source.get("configMap") or {}).get("name")

@@ -80,7 +80,7 @@ async def serve_secrets(
     parts = SecretParts(source or Kek([KEK]))
     late = Late()
     rules = policies or Policies()
-    mounts = [Mount(prefix, late) for prefix in (routes.SEALING_KEYS, routes.OF_NAMESPACES)]
+    mounts = [Mount(prefix, late, impersonates=True) for prefix in (routes.SEALING_KEYS, routes.OF_NAMESPACES)]
     async with serve_api(
         database_url,
         certificates,

@@ -12,11 +12,11 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from moorage.api import paths
+from moorage.api import asgi, impersonation, paths
 from moorage.api.bootstrap import RETRY_SECONDS, Startup
 from moorage.api.config import ApiConfig
 from moorage.api.contracts import Transactor
-from moorage.api.errors import ApiError
+from moorage.api.errors import ApiError, bad_request
 from moorage.api.fairness.condition import mark_all
 from moorage.api.health import add_health_routes
 from moorage.api.presence import Presence
@@ -47,8 +47,8 @@ class MoorageApp(FastAPI):
             redirect_slashes=False,
         )
         self._router = Router(service)
-        self._mounts = tuple((mount.prefix.rstrip("/"), mount.app) for mount in service.config.mounts)
-        self._prefixes = tuple(prefix for prefix, _ in self._mounts)
+        self._mounts = tuple(mount._replace(prefix=mount.prefix.rstrip("/")) for mount in service.config.mounts)
+        self._prefixes = tuple(mount.prefix for mount in self._mounts)
         add_health_routes(self, service, self.startup)
         add_public_routes(self, service, self._router)
         error_handlers(self)
@@ -69,9 +69,12 @@ class MoorageApp(FastAPI):
         elif scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
             return
-        for prefix, app in self._mounts:
-            if _below(prefix, scope.get("path", "")):
-                await app(scope, receive, send)
+        for mount in self._mounts:
+            if _below(mount.prefix, scope.get("path", "")):
+                if scope["type"] == "http" and not mount.impersonates and impersonation.asked(dict(scope["headers"])):
+                    await _refuse(send, bad_request("this endpoint does not let you act as somebody else"))
+                    return
+                await mount.app(scope, receive, send)
                 return
         await super().__call__(scope, receive, send)
 
@@ -127,6 +130,10 @@ class MoorageApp(FastAPI):
             raise
         if self.service.config.advertise:
             await Presence(self.service, self.service.config.advertise).run()
+
+
+async def _refuse(send: Send, error: ApiError) -> None:
+    await asgi.respond(send, error.code, asgi.error_body(error), asgi.JSON)
 
 
 def _below(prefix: str, path: str) -> bool:

@@ -47,6 +47,8 @@ class Mount(NamedTuple):
 
     prefix: str
     app: ASGIApp
+    impersonates: bool = False
+    """It understands ``Impersonate-`` headers. Where it does not, requests with them are refused before they reach it."""
 
 
 def _leave_alone(_stored: Document, _wanted: Document) -> Document | None:

@@ -16,6 +16,15 @@ from moorage_tenants.pod_index import PodIndex, node_of
 _OWN_NODE = READ_VERBS | {"create", "update", "patch"}
 _LEASE = frozenset({"get", "create", "update", "patch", "delete"})
 _EVENT = frozenset({"create", "update", "patch"})
+_OF_THE_NETWORK = frozenset(
+    {
+        ("", "services"),
+        ("discovery.k8s.io", "endpointslices"),
+        ("networking.k8s.io", "servicecidrs"),
+        ("network.moorage.io", "policyrules"),
+    }
+)
+"""What rules and names on the node are made of: addresses, and nothing of what runs there."""
 LEASE_NAMESPACE = "kube-node-lease"
 
 
@@ -26,8 +35,11 @@ class NodeRole:
     awaited before a refusal only, so that a server that lags behind refuses nothing that is true.
     """
 
-    def __init__(self, pods: Cache, index: PodIndex, refresh: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, pods: Cache, index: PodIndex, refresh: Callable[[], Awaitable[None]], *, volumes: Cache | None = None
+    ) -> None:
         self._pods = pods
+        self._volumes = volumes
         self._index = index
         self._refresh = refresh
 
@@ -42,13 +54,15 @@ class NodeRole:
                 return await self._pod(node, attributes)
             case "", "secrets" | "configmaps":
                 return await self._reference(node, attributes)
+            case "", "persistentvolumeclaims" | "persistentvolumes":
+                return await self._storage(node, attributes)
             case "", "serviceaccounts":
                 return await self._account(node, attributes)
             case ("", "nodes") | (_, "leases"):
-                return _own(node, attributes)
+                return None if _looks_for_ways(attributes) else _own(node, attributes)
             case "" | "events.k8s.io", "events":
                 return None if not attributes.subresource and attributes.verb in _EVENT else ""
-            case "", "services":
+            case group, resource if (group, resource) in _OF_THE_NETWORK:
                 return None if not attributes.subresource and attributes.verb in READ_VERBS else ""
             case group, "nodes" if group == OWN_GROUP:
                 own = attributes.subresource == "tunnel" and attributes.name == node
@@ -94,6 +108,25 @@ class NodeRole:
         await self._refresh()
         return None if self._index.names(node, *key) else "no relationship found between node and this object"
 
+    async def _storage(self, node: str, attributes: Attributes) -> str | None:
+        """Claims that the node's pods name, and the volumes behind them."""
+        if attributes.subresource or attributes.verb != "get" or not attributes.name:
+            return "can only get individual resources of this type"
+        if self._mounts(node, attributes):
+            return None
+        await self._refresh()
+        return None if self._mounts(node, attributes) else "no relationship found between node and this object"
+
+    def _mounts(self, node: str, attributes: Attributes) -> bool:
+        if attributes.resource == "persistentvolumeclaims":
+            return self._index.names(node, attributes.resource, attributes.namespace, attributes.name)
+        volume = self._volumes.get("", attributes.name) if self._volumes is not None else None
+        if volume is None:
+            return False
+        claim = (volume.document().get("spec") or {}).get("claimRef") or {}
+        named = claim.get("namespace", ""), claim.get("name", "")
+        return self._index.names(node, "persistentvolumeclaims", *named)
+
     async def _account(self, node: str, attributes: Attributes) -> str | None:
         """Tokens of the accounts that the node's pods run as. That each is bound to such a pod is checked where it is made."""
         if (attributes.verb, attributes.subresource) != ("create", "token") or not attributes.name:
@@ -103,6 +136,11 @@ class NodeRole:
             return None
         await self._refresh()
         return None if self._index.names(node, *key) else "no relationship found between node and this object"
+
+
+def _looks_for_ways(attributes: Attributes) -> bool:
+    """Addresses and pod networks of the other nodes are what routes are made of (the role system:node-proxier has them too)."""
+    return attributes.resource == "nodes" and not attributes.subresource and attributes.verb in {"list", "watch"}
 
 
 def _own(node: str, attributes: Attributes) -> str | None:

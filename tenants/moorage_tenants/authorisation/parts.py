@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from moorage.api.contracts import Admission, Companions
 from moorage.resources.core.namespaces import NAMESPACE
+from moorage.resources.core.persistent_volumes import PERSISTENT_VOLUME
 from moorage.resources.core.pods.declaration import POD
 from moorage.resources.kind import Document
 from moorage.resources.registry import Registry
@@ -16,6 +17,7 @@ from moorage_tenants.authorisation.authorizer import RbacAuthorizer
 from moorage_tenants.authorisation.defaults import default_documents
 from moorage_tenants.authorisation.escalation import NoEscalation
 from moorage_tenants.authorisation.index import open_index
+from moorage_tenants.authorisation.node_restriction import NodeRestriction
 from moorage_tenants.authorisation.nodes import NodeRole
 from moorage_tenants.authorisation.teams import TeamRole
 from moorage_tenants.pod_index import PodIndex
@@ -31,7 +33,7 @@ class AccessParts:
         self.authorizer = authorizer
         self.pods = pods
         aggregation = Aggregation()
-        self.admissions: Sequence[Admission] = (aggregation, NoEscalation(authorizer))
+        self.admissions: Sequence[Admission] = (NodeRestriction(), aggregation, NoEscalation(authorizer))
         self.companions: Sequence[Companions] = (aggregation,)
         self.bootstrap: Sequence[Document] = default_documents(registry)
 
@@ -46,12 +48,18 @@ class AccessParts:
 
 async def open_access(store: Store, registry: Registry) -> AccessParts:
     """The parts over the caches of ``store``. Raises Unavailable."""
-    pods, namespaces = await asyncio.gather(store.cache(POD.storage), store.cache(NAMESPACE.storage))
+    pods, namespaces, volumes = await asyncio.gather(
+        store.cache(POD.storage), store.cache(NAMESPACE.storage), store.cache(PERSISTENT_VOLUME.storage)
+    )
     index = PodIndex(pods)
 
     async def refresh() -> None:
-        await pods.wait(await store.latest())
+        revision = await store.latest()
+        await pods.wait(revision)
+        await volumes.wait(revision)
         await index.caught_up()
 
-    authorizer = RbacAuthorizer(await open_index(store), node=NodeRole(pods, index, refresh), team=TeamRole(namespaces))
+    authorizer = RbacAuthorizer(
+        await open_index(store), node=NodeRole(pods, index, refresh, volumes=volumes), team=TeamRole(namespaces)
+    )
     return AccessParts(authorizer, index, registry)

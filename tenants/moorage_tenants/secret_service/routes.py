@@ -33,7 +33,7 @@ def mounts(sealed: SealedEndpoints, history: HistoryEndpoints) -> list[Mount]:
         redirect_slashes=False,
         default=_nothing_here,
     )
-    return [Mount(SEALING_KEYS, app), Mount(OF_NAMESPACES, app)]
+    return [Mount(SEALING_KEYS, app, impersonates=True), Mount(OF_NAMESPACES, app, impersonates=True)]
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,92 @@
+"""What a node may say of itself: not the labels and taints by which others decide what runs on it.
+
+A node that is taken over could else move itself into a pool of machines that it does not belong to, and be given the pods and
+secrets of another team. Labels under ``node-restriction.kubernetes.io`` are an administrator's alone.
+Source: Kubernetes' NodeRestriction admission (``plugin/pkg/admission/noderestriction``, KEP-279).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from moorage.api.contracts import AdmissionRequest
+from moorage.resources.core.nodes import NODE
+from moorage.resources.kind import Document, FieldError
+from moorage_tenants import names
+
+RESTRICTED = "node-restriction.kubernetes.io"
+_KUBELETS = frozenset(
+    {
+        "beta.kubernetes.io/arch",
+        "beta.kubernetes.io/instance-type",
+        "beta.kubernetes.io/os",
+        "failure-domain.beta.kubernetes.io/region",
+        "failure-domain.beta.kubernetes.io/zone",
+        "kubernetes.io/arch",
+        "kubernetes.io/hostname",
+        "kubernetes.io/os",
+        "node.kubernetes.io/instance-type",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+    }
+)
+_KUBELETS_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
+_PLATFORM_DOMAINS = ("kubernetes.io", "k8s.io", "moorage.io")
+
+
+class NodeRestriction:
+    """Implements ``moorage.api.contracts.Admission`` for writes of Nodes by members of ``system:nodes``."""
+
+    async def mutate(self, request: AdmissionRequest) -> None:
+        """Nothing is changed."""
+
+    async def validate(self, request: AdmissionRequest) -> Sequence[FieldError]:
+        """What the node may not say."""
+        document = request.document
+        if names.NODES not in request.identity.groups or request.kind.storage != NODE.storage or document is None:
+            return ()
+        node = request.identity.name.removeprefix(names.NODE_PREFIX)
+        old = request.old or {}
+        changed = sorted(
+            key for key, value in _differing(_labels(document), _labels(old)) if value and not may_label(key)
+        )
+        errors = []
+        if changed:
+            errors.append(_refused(f'node "{node}" is not allowed to modify labels: {", ".join(changed)}'))
+        if request.old is not None and _spec(document, "taints") != _spec(old, "taints"):
+            errors.append(_refused(f'node "{node}" is not allowed to modify taints'))
+        if document["metadata"].get("ownerReferences") != (old.get("metadata") or {}).get("ownerReferences"):
+            errors.append(_refused(f'node "{node}" is not allowed to modify its owner references'))
+        return errors
+
+
+def may_label(key: str) -> bool:
+    """Whether a node may set or remove this label of its own."""
+    domain = key.rpartition("/")[0]
+    if _within(domain, (RESTRICTED,)):
+        return False
+    if key in _KUBELETS or _within(domain, _KUBELETS_DOMAINS):
+        return True
+    return not _within(domain, _PLATFORM_DOMAINS)
+
+
+def _within(domain: str, parents: Sequence[str]) -> bool:
+    return any(domain == parent or domain.endswith(f".{parent}") for parent in parents)
+
+
+def _differing(new: Mapping[str, str], old: Mapping[str, str]) -> Sequence[tuple[str, bool]]:
+    return [(key, new.get(key) != old.get(key)) for key in {*new, *old}]
+
+
+def _labels(node: Document) -> Mapping[str, str]:
+    labels: Mapping[str, str] = (node.get("metadata") or {}).get("labels") or {}
+    return labels
+
+
+def _spec(node: Document, field: str) -> Any:
+    return (node.get("spec") or {}).get(field) or []
+
+
+def _refused(text: str) -> FieldError:
+    return FieldError("", "FieldValueForbidden", text)
