@@ -71,7 +71,7 @@ class ServerConfig:
         service_cidr: str = DEFAULT_SERVICE_CIDR,
         authentication_config: Path | None = None,
         oidc: IssuerConfig | None = None,
-        service_account_issuer: str = ISSUER,
+        service_account_issuer: str = "",
         client_ca: Path | None = None,
         client_ca_key: Path | None = None,
     ) -> ServerConfig:
@@ -97,7 +97,7 @@ class ServerConfig:
             service_cidrs=_ranges(service_cidr),
             authentication=_authentication(authentication_config, oidc),
             authentication_file=authentication_config,
-            service_account_issuer=_issuer(service_account_issuer),
+            service_account_issuer=_issuer(service_account_issuer or ISSUER),
             client_ca=_client_ca(client_ca),
             client_ca_key=_client_ca_key(client_ca, client_ca_key),
         )

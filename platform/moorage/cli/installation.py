@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from moorage.cli import vouching
 from moorage.cli.options import DEFAULT_DATA_DIR, DataDir, LogLevel, fail
 
 
@@ -37,6 +38,17 @@ def up(
     node: Annotated[list[str] | None, typer.Option(help="Run a node of this name; may be repeated.")] = None,
     no_node: Annotated[bool, typer.Option("--no-node", help="Run the control plane only.")] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
+    authentication_config: vouching.ConfigFile = None,
+    oidc_issuer_url: vouching.IssuerUrl = "",
+    oidc_client_id: vouching.ClientId = "",
+    oidc_username_claim: vouching.UsernameClaim = "sub",
+    oidc_username_prefix: vouching.UsernamePrefix = None,
+    oidc_groups_claim: vouching.GroupsClaim = "",
+    oidc_groups_prefix: vouching.GroupsPrefix = "",
+    oidc_required_claim: vouching.RequiredClaim = None,
+    oidc_ca_file: vouching.CaFile = None,
+    oidc_scope: vouching.Scope = None,
+    service_account_issuer: vouching.AccountIssuer = "",
     log_level: LogLevel = "INFO",
 ) -> None:
     """Start the platform: database, API server, controllers, and a node on this machine's Docker Engine.
@@ -59,6 +71,17 @@ def up(
             _ready(layout, listen, time.monotonic() - started)
 
     try:
+        issuer = vouching.single(
+            issuer_url=oidc_issuer_url,
+            client_id=oidc_client_id,
+            username_claim=oidc_username_claim,
+            username_prefix=oidc_username_prefix,
+            groups_claim=oidc_groups_claim,
+            groups_prefix=oidc_groups_prefix,
+            required_claim=oidc_required_claim,
+            ca_file=oidc_ca_file,
+            scope=oidc_scope,
+        )
         options = Options.checked(
             data_dir=data_dir,
             listen=listen,
@@ -66,6 +89,7 @@ def up(
             nodes=node or (),
             no_node=no_node,
             log_level=log_level,
+            server_arguments=vouching.arguments(authentication_config, service_account_issuer, issuer, oidc_ca_file),
         )
         layout = Layout.at(data_dir)
         if detach:

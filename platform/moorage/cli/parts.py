@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from moorage.cli import vouching
 from moorage.cli.options import LogLevel, fail
 
 REFUSED = 78
@@ -67,6 +68,23 @@ def server(
     service_cidr: Annotated[
         str, typer.Option(help="Where addresses of Services come from, at the cluster's first start.")
     ] = "10.96.0.0/16",
+    authentication_config: vouching.ConfigFile = None,
+    oidc_issuer_url: vouching.IssuerUrl = "",
+    oidc_client_id: vouching.ClientId = "",
+    oidc_username_claim: vouching.UsernameClaim = "sub",
+    oidc_username_prefix: vouching.UsernamePrefix = None,
+    oidc_groups_claim: vouching.GroupsClaim = "",
+    oidc_groups_prefix: vouching.GroupsPrefix = "",
+    oidc_required_claim: vouching.RequiredClaim = None,
+    oidc_ca_file: vouching.CaFile = None,
+    oidc_scope: vouching.Scope = None,
+    service_account_issuer: vouching.AccountIssuer = "",
+    client_ca_file: Annotated[
+        Path | None, typer.Option(help="The CA of client certificates: CN is the user, O are its groups.")
+    ] = None,
+    client_ca_key_file: Annotated[
+        Path | None, typer.Option(help="Its key; with it, approved CertificateSigningRequests are signed.")
+    ] = None,
     log_level: LogLevel = "INFO",
 ) -> None:
     """Run an API server alone. Any number of them may share one database."""
@@ -75,6 +93,17 @@ def server(
     from moorage.supervisor.layout import SetupError
 
     try:
+        issuer = vouching.single(
+            issuer_url=oidc_issuer_url,
+            client_id=oidc_client_id,
+            username_claim=oidc_username_claim,
+            username_prefix=oidc_username_prefix,
+            groups_claim=oidc_groups_claim,
+            groups_prefix=oidc_groups_prefix,
+            required_claim=oidc_required_claim,
+            ca_file=oidc_ca_file,
+            scope=oidc_scope,
+        )
         config = ServerConfig.checked(
             database_url=database_url,
             listen=listen,
@@ -88,6 +117,11 @@ def server(
             git_dir=git_dir,
             audit_log=audit_log,
             service_cidr=service_cidr,
+            authentication_config=authentication_config,
+            oidc=issuer,
+            service_account_issuer=service_account_issuer,
+            client_ca=client_ca_file,
+            client_ca_key=client_ca_key_file,
         )
         serve(config)
     except (ConfigError, SetupError) as error:

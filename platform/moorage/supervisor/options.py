@@ -18,13 +18,16 @@ PASSWORD_FILE_VARIABLE = "MOORAGE_DATABASE_PASSWORD_FILE"  # noqa: S105 - the na
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``database_url`` "" stands for the embedded PostgreSQL; ``nodes`` may be empty."""
+    """``database_url`` "" stands for the embedded PostgreSQL; ``nodes`` may be empty. ``server_arguments`` are more of
+    ``moorage server``'s own: who may vouch for users.
+    """
 
     data_dir: str
     listen: str
     database_url: str = ""
     nodes: Sequence[str] = ()
     log_level: str = "INFO"
+    server_arguments: Sequence[str] = ()
 
     @classmethod
     def checked(
@@ -36,6 +39,7 @@ class Options:
         nodes: Sequence[str] = (),
         no_node: bool = False,
         log_level: str = "INFO",
+        server_arguments: Sequence[str] = (),
     ) -> Options:
         """Options that can work. Raises SetupError with the sentence for the user."""
         if nodes and no_node:
@@ -47,7 +51,8 @@ class Options:
             raise SetupError(f"--node: each node needs a name of its own, but these were given: {', '.join(names)}")
         Listen.parse(listen)
         check_database_url(database_url)
-        return cls(str(data_dir.expanduser().absolute()), listen, database_url, tuple(names), log_level)
+        directory = str(data_dir.expanduser().absolute())
+        return cls(directory, listen, database_url, tuple(names), log_level, tuple(server_arguments))
 
     def encode(self) -> str:
         """As JSON, for the detached process."""

@@ -26,6 +26,8 @@ def server_part(layout: Layout, options: Options, database_url: str) -> PartSpec
         *("--ca-cert", str(layout.ca_certificate), "--kek-file", str(layout.kek)),
         *("--bootstrap-tokens", str(layout.bootstrap_tokens), "--git-dir", str(layout.git)),
         *("--audit-log", str(layout.audit)),
+        *("--client-ca-file", str(layout.ca_certificate), "--client-ca-key-file", str(layout.pki / "ca.key")),
+        *options.server_arguments,
     ]
     return PartSpec("server", command, {DATABASE_URL_VARIABLE: database_url}, stop_seconds=15.0)
 
