@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from moorage.cli import installation, login, parts, secrets, teams, tokens
+from moorage.cli import installation, login, parts, secrets, teams, tenants, tokens
 
 app = typer.Typer(
     name="moorage",
@@ -28,6 +28,7 @@ parts.register(app)
 login.register(app)
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(teams.app, name="teams")
+app.add_typer(tenants.app, name="tenants")
 app.add_typer(secrets.app, name="secrets")
 
 
