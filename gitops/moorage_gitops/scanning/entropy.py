@@ -20,15 +20,36 @@ _WORDY = re.compile(r"example|sample|placeholder|change[-_]?me|dummy|redacted|xx
 _HASH_NAMES = re.compile(
     r"sha\d|digest|checksum|hash|public|fingerprint|version|name$|file$|path$|url$|type$|id$", re.IGNORECASE
 )
+_PROGRAMS = (
+    ".py",
+    ".go",
+    ".js",
+    ".ts",
+    ".tsx",
+    ".jsx",
+    ".java",
+    ".kt",
+    ".rb",
+    ".rs",
+    ".c",
+    ".h",
+    ".cpp",
+    ".cs",
+    ".php",
+    ".swift",
+)
 LEAST_BITS = 3.2
 """Shannon entropy of a character from which on a value looks random; English words have about 2.5 to 3."""
 _LEAST_CLASSES = 2
 
 
-def matches(text: str) -> Iterator[tuple[int, str, str]]:
-    """(offset, name, value) of every assignment whose value looks random."""
+def matches(path: str, text: str) -> Iterator[tuple[int, str, str]]:
+    """(offset, name, value) of every assignment whose value looks random. In programs, what has no quotes is a name."""
+    is_program = path.lower().endswith(_PROGRAMS)
     for match in _ASSIGNMENT.finditer(text):
         name, value = match["name"], match["value"]
+        if is_program and not match["quote"]:
+            continue
         if _HASH_NAMES.search(name) or _CODE.search(value) or _WORDY.search(value):
             continue
         if looks_random(value):

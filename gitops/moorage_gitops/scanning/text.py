@@ -35,7 +35,7 @@ def scan(path: str, content: bytes, rules: Collection[str] = RULES) -> list[Find
     for offset, pattern, value in patterns.matches(text):
         add(_line(text, offset), pattern.rule, pattern.what, value)
     if not path.endswith(_LOCK_FILES):
-        for offset, name, value in entropy.matches(text):
+        for offset, name, value in entropy.matches(path, text):
             add(_line(text, offset), HIGH_ENTROPY, f"a random-looking value of {name[:60]}", value)
     return sorted(found, key=lambda finding: (finding.line, finding.rule))
 
