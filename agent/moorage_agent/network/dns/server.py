@@ -1,0 +1,226 @@
+"""Answers over UDP and TCP on the node's address among its pods. A question that is broken or not ours never harms the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import struct
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+
+from moorage_agent.network.dns.upstream import Upstream, UpstreamError
+from moorage_agent.network.dns.zone import Answer, Record, Zone
+
+log = logging.getLogger(__name__)
+
+TTL = 5
+"""Seconds, as CoreDNS' default for a cluster."""
+UDP_SIZE = 512
+AT_ONCE = 512
+"""Questions that wait for an upstream at a time; more are refused."""
+IDLE_SECONDS = 10.0
+
+
+class DnsServer:
+    """One node's server."""
+
+    def __init__(self, zone: Zone, upstream: Upstream) -> None:
+        self._zone = zone
+        self._upstream = upstream
+        self._waiting = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, address: str, port: int = 53, ready: asyncio.Event | None = None) -> None:
+        """Serve until cancelled. Raises OSError where the address cannot be used."""
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=(address, port))
+        server = await asyncio.start_server(self._serve_stream, address, port)
+        try:
+            if ready is not None:
+                ready.set()
+            await server.serve_forever()
+        finally:
+            transport.close()
+            server.close()
+            for task in self._tasks:
+                task.cancel()
+
+    def spawn(self, transport: asyncio.DatagramTransport, data: bytes, peer: tuple[str, int]) -> None:
+        """Answer one datagram, at once where nobody else has to be asked."""
+        task = asyncio.get_running_loop().create_task(self._datagram(transport, data, peer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _datagram(self, transport: asyncio.DatagramTransport, data: bytes, peer: tuple[str, int]) -> None:
+        answer = await self.respond(data, UDP_SIZE)
+        if answer and not transport.is_closing():
+            transport.sendto(answer, peer)
+
+    async def _serve_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    (size,) = struct.unpack(">H", await reader.readexactly(2))
+                    data = await reader.readexactly(size)
+                answer = await self.respond(data, 65535)
+                if not answer:
+                    return
+                writer.write(struct.pack(">H", len(answer)) + answer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
+            return
+        finally:
+            writer.close()
+
+    async def respond(self, data: bytes, most: int) -> bytes:
+        """The answer to a question in wire form; b"" to what is none."""
+        try:
+            query = dns.message.from_wire(data, ignore_trailing=True)
+        except (dns.exception.DNSException, ValueError):
+            return _format_error(data)
+        if query.flags & dns.flags.QR:
+            return b""
+        if len(query.question) != 1 or query.opcode() != 0:
+            return _refused(query, dns.rcode.NOTIMP)
+        question = query.question[0]
+        name = question.name.to_text(omit_final_dot=True).lower()
+        limit = max(most, query.payload) if most == UDP_SIZE and query.edns >= 0 else most
+        if question.rdclass == dns.rdataclass.IN:
+            own = self._own(name, dns.rdatatype.to_text(question.rdtype))
+            if own is not None:
+                return await self._answer(query, own, limit)
+        return await self._forward(data, query, most)
+
+    def _own(self, name: str, kind: str) -> Answer | None:
+        """What we know; None where somebody else has to be asked."""
+        if self._zone.holds(name):
+            return self._zone.answer(name, kind)
+        if kind == "PTR" and name.endswith(".in-addr.arpa"):
+            address = ".".join(reversed(name.removesuffix(".in-addr.arpa").split(".")))
+            names = self._zone.pointer(address)
+            if names:
+                return Answer(True, [Record(name, "PTR", each) for each in names])
+        return None
+
+    async def _answer(self, query: dns.message.Message, found: Answer, limit: int) -> bytes:
+        response = dns.message.make_response(query, recursion_available=True)
+        response.flags |= dns.flags.AA
+        question = query.question[0]
+        for record in found.records:
+            name = question.name if record.name == _text(question.name) else dns.name.from_text(record.name)
+            _add(response.answer, name, record)
+        if len(response.answer) == 1 and len(response.answer[0]) > 1:
+            response.answer[0] = _shuffled(response.answer[0])
+        if found.alias and dns.rdatatype.to_text(question.rdtype) not in ("CNAME", "ANY"):
+            await self._follow(response, found.alias, question.rdtype)
+        for record in found.more:
+            _add(response.additional, dns.name.from_text(record.name), record)
+        if not found.exists:
+            response.set_rcode(dns.rcode.NXDOMAIN)
+        if not response.answer:
+            response.authority.append(self._authority())
+        return _wire(response, limit)
+
+    async def _follow(self, response: dns.message.Message, alias: str, kind: dns.rdatatype.RdataType) -> None:
+        """Add what the alias stands for: stub resolvers do not ask again."""
+        if self._zone.holds(alias):
+            for record in self._zone.answer(alias, dns.rdatatype.to_text(kind)).records:
+                _add(response.answer, dns.name.from_text(record.name), record)
+            return
+        query = dns.message.make_query(alias, kind)
+        try:
+            answer = dns.message.from_wire(
+                await self._upstream.ask(query.to_wire(), stream=False), ignore_trailing=True
+            )
+        except (UpstreamError, dns.exception.DNSException):
+            return
+        response.answer.extend(answer.answer)
+
+    async def _forward(self, data: bytes, query: dns.message.Message, most: int) -> bytes:
+        if self._waiting >= AT_ONCE:
+            return _refused(query, dns.rcode.REFUSED)
+        self._waiting += 1
+        try:
+            return await self._upstream.ask(data, stream=most != UDP_SIZE)
+        except UpstreamError as error:
+            log.debug("no answer from upstream: %s", error)
+            return _refused(query, dns.rcode.SERVFAIL)
+        finally:
+            self._waiting -= 1
+
+    def _authority(self) -> dns.rrset.RRset:
+        domain = self._zone.domain
+        text = f"ns.dns.{domain}. hostmaster.{domain}. 1 7200 1800 86400 {TTL}"
+        return dns.rrset.from_text(f"{domain}.", TTL, "IN", "SOA", text)
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, server: DnsServer) -> None:
+        self._server = server
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by asyncio."""
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Called by asyncio."""
+        assert self._transport is not None
+        self._server.spawn(self._transport, data, addr)
+
+
+def _text(name: dns.name.Name) -> str:
+    return name.to_text(omit_final_dot=True).lower()
+
+
+def _add(section: list[dns.rrset.RRset], name: dns.name.Name, record: Record) -> None:
+    """One record, together with the others of its name and kind."""
+    value = f'"{record.text}"' if record.kind == "TXT" else record.text
+    if record.kind in ("CNAME", "PTR", "SRV"):
+        value += "."
+    new = dns.rrset.from_text(name, TTL, "IN", record.kind, value)
+    for known in section:
+        if known.name == name and known.rdtype == new.rdtype:
+            known.add(new[0], TTL)
+            return
+    section.append(new)
+
+
+def _shuffled(records: dns.rrset.RRset) -> dns.rrset.RRset:
+    """Spread clients over the addresses."""
+    items = list(records)
+    random.shuffle(items)
+    return dns.rrset.from_rdata_list(records.name, TTL, items)
+
+
+def _wire(response: dns.message.Message, limit: int) -> bytes:
+    try:
+        return response.to_wire(max_size=limit)
+    except dns.exception.TooBig:
+        response.answer.clear()
+        response.additional.clear()
+        response.authority.clear()
+        response.flags |= dns.flags.TC
+        return response.to_wire()
+
+
+def _refused(query: dns.message.Message, code: dns.rcode.Rcode) -> bytes:
+    response = dns.message.make_response(query, recursion_available=True)
+    response.set_rcode(code)
+    return response.to_wire()
+
+
+def _format_error(data: bytes) -> bytes:
+    """FORMERR with the question's number, where there is one (RFC 1035, 4.1.1)."""
+    if len(data) < 12 or data[2] & 0x80:
+        return b""
+    return data[:2] + b"\x80\x01" + bytes(8)

@@ -1,0 +1,158 @@
+"""What the node knows of the cluster, turned into parts of the rules and names of the DNS as it changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Network, ip_network
+from typing import Any
+
+from moorage.client.api import ApiClient
+from moorage.client.informer import Informer, Informers
+from moorage.client.objects import Document, ObjectKey, key_of
+from moorage.client.resource import ENDPOINT_SLICES, NODES, POLICY_RULES, SERVICE_CIDRS, SERVICES
+from moorage_agent.network.dns.zone import Zone
+from moorage_agent.network.loader import Loader
+from moorage_agent.network.rules import policies, services
+from moorage_agent.network.rules.base import Facts
+
+SERVICE_NAME = "kubernetes.io/service-name"
+API_SERVICE = ObjectKey("default", "kubernetes")
+_BY_SERVICE = "service"
+
+
+def _services_of(piece: Document) -> tuple[ObjectKey, ...]:
+    name = (piece["metadata"].get("labels") or {}).get(SERVICE_NAME)
+    return (ObjectKey(piece["metadata"]["namespace"], name),) if name else ()
+
+
+class Cluster:
+    """Caches of Services, their slices, policies, nodes and ranges. ``api`` is where this node reaches the API server where
+    other machines do not (a loopback address), else None: pods are sent there too.
+    """
+
+    def __init__(self, client: ApiClient, node: str, api: tuple[str, int] | None) -> None:
+        self._informers = Informers(client)
+        self._node = node
+        self._api = api
+        self.services = self._informers.get(SERVICES)
+        self._slices = self._informers.get(ENDPOINT_SLICES)
+        self._policies = self._informers.get(POLICY_RULES)
+        self.nodes = self._informers.get(NODES)
+        self._ranges = self._informers.get(SERVICE_CIDRS)
+        self._slices.add_index(_BY_SERVICE, _services_of)
+        self.changed = asyncio.Event()
+        """Nodes or ranges changed."""
+        self._loader: Loader | None = None
+        self._facts: Facts | None = None
+        self._all: tuple[Informer, ...] = (self.services, self._slices, self._policies, self.nodes, self._ranges)
+        for informer in (self.nodes, self._ranges):
+            informer.add_handler(self._note)
+
+    async def run(self) -> None:
+        """Follow the API until cancelled."""
+        await self._informers.run()
+
+    async def wait_known(self) -> None:
+        """Return when nodes, ranges and Services are known."""
+        for informer in self._all:
+            await informer.wait_synced()
+
+    def own(self) -> Document | None:
+        """This node's Node."""
+        return self.nodes.get("", self._node)
+
+    def ranges(self) -> tuple[IPv4Network, ...]:
+        """Where addresses of Services come from."""
+        texts = [text for each in self._ranges for text in each["spec"].get("cidrs") or ()]
+        networks = [ip_network(text, strict=False) for text in sorted(texts)]
+        return tuple(network for network in networks if isinstance(network, IPv4Network))
+
+    def reached(self) -> tuple[IPv4Network, ...]:
+        """Pod networks and addresses of all nodes: nothing on the way there is translated."""
+        found: set[IPv4Network] = set()
+        for node in self.nodes:
+            for network in pod_networks(node):
+                found.add(network)
+            address = internal_address(node)
+            if address is not None:
+                found.add(IPv4Network(address))
+        return tuple(sorted(found))
+
+    def feed(self, loader: Loader, zone: Zone) -> None:
+        """From now on, keep ``loader`` (once ``use`` gave it facts) and ``zone`` as the caches are."""
+        self._loader = loader
+
+        def service(old: Document | None, new: Document | None) -> None:
+            key = key_of(new or old or {})
+            zone.set_service(key.namespace, key.name, new)
+            self._render(key)
+
+        def piece(old: Document | None, new: Document | None) -> None:
+            for document, is_there in ((old, False), (new, True)):
+                for key in _services_of(document) if document is not None else ():
+                    name = document["metadata"]["name"] if document is not None else ""
+                    zone.set_slice(key.namespace, key.name, name, document if is_there else None)
+                    self._render(key)
+
+        self.services.add_handler(service)
+        self._slices.add_handler(piece)
+        self._policies.add_handler(lambda _old, _new: self._render_policies())
+
+    def use(self, facts: Facts) -> None:
+        """Make all parts anew where the node's facts changed."""
+        if self._facts == facts:
+            return
+        self._facts = facts
+        for service in self.services:
+            self._render(key_of(service))
+        self._render_policies()
+
+    def _render(self, key: ObjectKey) -> None:
+        if self._facts is None or self._loader is None:
+            return
+        service = self.services.get(*key)
+        if service is None:
+            self._loader.put(("service", key), None)
+            return
+        pieces = self._slices.by_index(_BY_SERVICE, key)
+        if key == API_SERVICE and self._api is not None:
+            pieces = [_local(*self._api)]
+        self._loader.put(("service", key), services.render(service, pieces, self._facts))
+
+    def _render_policies(self) -> None:
+        if self._loader is not None and self._facts is not None:
+            self._loader.put("policies", policies.render(list(self._policies), self._node))
+
+    def _note(self, old: Document | None, new: Document | None) -> None:
+        if old is None or new is None or old.get("spec") != new.get("spec") or _place(old) != _place(new):
+            self.changed.set()
+
+
+def pod_networks(node: Mapping[str, Any]) -> list[IPv4Network]:
+    """The node's ranges of pod addresses."""
+    spec = node.get("spec") or {}
+    given = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
+    networks = [ip_network(text, strict=False) for text in given]
+    return [network for network in networks if isinstance(network, IPv4Network)]
+
+
+def internal_address(node: Mapping[str, Any]) -> IPv4Address | None:
+    """The node's address in the cluster's network."""
+    for each in (node.get("status") or {}).get("addresses") or ():
+        if each.get("type") == "InternalIP" and ":" not in each.get("address", ":"):
+            return IPv4Address(each["address"])
+    return None
+
+
+def _place(node: Mapping[str, Any]) -> object:
+    return (node.get("status") or {}).get("addresses")
+
+
+def _local(address: str, port: int) -> Document:
+    """The API's slice as this node sees it."""
+    return {
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+    }

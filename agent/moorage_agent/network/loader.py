@@ -1,0 +1,101 @@
+"""Keeps the kernel's table as the parts say: collects changes, loads the difference, loads the whole where that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Hashable
+from concurrent.futures import Executor
+
+from moorage_agent.network.nft.batch import Batch
+from moorage_agent.network.nft.kernel import Kernel, NftError
+from moorage_agent.network.rules import ruleset
+from moorage_agent.network.rules.ruleset import Ruleset
+
+log = logging.getLogger(__name__)
+
+CHECK_SECONDS = 30.0
+RETRY_SECONDS = 2.0
+GATHER_SECONDS = 0.02
+"""Changes that come together (a deployment's pods) are loaded together."""
+
+
+class Loader:
+    """``parts`` are merged; each is replaced as a whole by ``put``."""
+
+    def __init__(self, table: str, executor: Executor) -> None:
+        self._table = table
+        self._executor = executor
+        self._parts: dict[Hashable, Ruleset] = {}
+        self._wake = asyncio.Event()
+        self._loaded: Ruleset | None = None
+        self._kernel: Kernel | None = None
+        self.seconds = 0.0
+        """What the last load took, computing included."""
+        self.loads = 0
+        self.ready = asyncio.Event()
+        """Set once the first load is done."""
+
+    def put(self, key: Hashable, part: Ruleset | None) -> None:
+        """Replace or remove one part."""
+        if part is None:
+            self._parts.pop(key, None)
+        else:
+            self._parts[key] = part
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Load what changes, until cancelled. The table stays: pods go on without an agent."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(CHECK_SECONDS):
+                        await self._wake.wait()
+                    await asyncio.sleep(GATHER_SECONDS)
+                except TimeoutError:
+                    if await loop.run_in_executor(self._executor, self._is_there):
+                        continue
+                    log.warning("the table %s is gone; loading it again", self._table)
+                    self._loaded = None
+                self._wake.clear()
+                try:
+                    await self._load()
+                except OSError as error:
+                    log.error("rules could not be loaded: %s; again in %.0f s", error, RETRY_SECONDS)
+                    self._loaded = None
+                    await asyncio.sleep(RETRY_SECONDS)
+                    self._wake.set()
+        finally:
+            if self._kernel is not None:
+                self._kernel.close()
+
+    async def _load(self) -> None:
+        started = time.monotonic()
+        new = ruleset.merged(self._parts.values())
+        loop = asyncio.get_running_loop()
+        if self._loaded is not None:
+            try:
+                batch = ruleset.difference(self._table, self._loaded, new)
+                await loop.run_in_executor(self._executor, self._send, batch)
+            except NftError as error:
+                log.warning("rules do not fit what is loaded (%s); loading all of them", error)
+                self._loaded = None
+        if self._loaded is None:
+            await loop.run_in_executor(self._executor, self._send, ruleset.whole(self._table, new))
+        self._loaded = new
+        self.seconds = time.monotonic() - started
+        self.loads += 1
+        self.ready.set()
+
+    def _send(self, batch: Batch) -> None:
+        self._open().load(batch)
+
+    def _is_there(self) -> bool:
+        return self._open().has_table(self._table)
+
+    def _open(self) -> Kernel:
+        if self._kernel is None:
+            self._kernel = Kernel()
+        return self._kernel

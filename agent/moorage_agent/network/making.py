@@ -1,0 +1,84 @@
+"""Chooses the network of a node: the kernel's, or the engine's where rights or the kernel's means are missing; and removes it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from moorage.client.api import ApiClient
+from moorage_agent.network.names import Names, names
+from moorage_agent.network.nft.batch import Batch
+from moorage_agent.network.nft.kernel import Kernel, NftError
+from moorage_agent.pods.labels import Owner
+from moorage_agent.pods.networking import EngineNetwork, PodNetwork
+
+log = logging.getLogger(__name__)
+
+
+def obstacle(docker: str) -> str:
+    """Why the kernel's network cannot be used here; "" where it can. Blocking."""
+    if os.geteuid() != 0:
+        return "the agent does not run as root"
+    if not docker.startswith("unix://"):
+        return f"the engine at {docker} runs on another machine"
+    try:
+        import pyroute2  # noqa: F401 - 25 MB that only this network needs
+    except ImportError:
+        return "the package pyroute2 is not installed (it comes with moorage[agent])"
+    probe = Batch(f"moorage-probe-{os.getpid()}")
+    probe.add_table()
+    probe.delete_table()
+    try:
+        kernel = Kernel()
+    except OSError as error:
+        return f"the kernel refuses netlink: {error.strerror}"
+    try:
+        kernel.load(probe)
+    except NftError as error:
+        return f"the kernel refuses nftables: {error.strerror}"
+    finally:
+        kernel.close()
+    return ""
+
+
+def make(owner: Owner, docker: str, data: Path, client: ApiClient, server: str) -> PodNetwork:
+    """The best network that there can be on this machine. Blocking."""
+    reason = obstacle(docker)
+    if reason:
+        log.warning(
+            "%s: pods get addresses from the engine's bridge; Services, NetworkPolicies and cluster DNS do not work on this node",
+            reason,
+        )
+        return EngineNetwork()
+    from moorage_agent.network.node import KernelNetwork
+
+    return KernelNetwork(names(owner.cluster, owner.node), owner.node, data, client, server)
+
+
+def remove(cluster: str, node: str) -> None:
+    """Take away all that a node's network made in this machine's kernel; nothing where there is nothing. Blocking."""
+    if os.geteuid() != 0:
+        return
+    from moorage_agent.network import forwarding
+    from moorage_agent.network.links import LinkError, Links
+
+    own: Names = names(cluster, node)
+    forwarding.forbid(own)
+    try:
+        kernel = Kernel()
+        try:
+            if kernel.has_table(own.table):
+                batch = Batch(own.table)
+                batch.delete_table()
+                kernel.load(batch)
+        finally:
+            kernel.close()
+        links = Links()
+        try:
+            for name in (*links.starting_with(own.pods), own.tunnel, own.gateway):
+                links.remove(name)
+        finally:
+            links.close()
+    except (OSError, LinkError) as error:
+        log.warning("not everything of the network of %s was removed: %s", node, error)

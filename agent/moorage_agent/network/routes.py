@@ -1,0 +1,47 @@
+"""Ways to the pods of other nodes: routes where they are on our own network, else a VXLAN tunnel. Deciding is pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, NamedTuple
+
+from moorage_agent.network.following import internal_address, pod_networks
+from moorage_agent.network.links import Links
+
+
+class Way(NamedTuple):
+    """How to reach a network of pods: through ``router``, or through the tunnel to that node."""
+
+    network: IPv4Network
+    router: IPv4Address
+    tunnelled: bool
+
+
+def ways(nodes: Iterable[Mapping[str, Any]], own: str, near: Sequence[IPv4Network]) -> list[Way]:
+    """One way to each network of another node. ``near`` are the networks that are reached without a router."""
+    found = []
+    mine = {str(network) for node in nodes if node["metadata"]["name"] == own for network in pod_networks(node)}
+    for node in nodes:
+        address = internal_address(node)
+        if node["metadata"]["name"] == own or address is None:
+            continue
+        direct = any(address in network for network in near if network.prefixlen)
+        found += [Way(each, address, not direct) for each in pod_networks(node) if str(each) not in mine]
+    return sorted(found)
+
+
+def apply(links: Links, wanted: Sequence[Way], tunnel: str, local: str, pods: IPv4Network) -> None:
+    """Make the kernel's routes so. Blocking. Raises LinkError."""
+    present = links.routes()
+    number = 0
+    for way in wanted:
+        if way.tunnelled:
+            number = number or links.tunnel(tunnel, local, pods)
+            router = links.peer(number, str(way.router), way.network)
+            if present.get(str(way.network)) != (router, number):
+                links.set_route(str(way.network), router, number)
+        elif present.get(str(way.network), ("", 0))[0] != str(way.router):
+            links.set_route(str(way.network), str(way.router))
+    for network in set(present) - {str(way.network) for way in wanted}:
+        links.drop_route(network)
