@@ -123,8 +123,6 @@ SELF_SUBJECT_REVIEW = _review(AUTHENTICATION, "SelfSubjectReview", "authenticati
 LOCAL_SUBJECT_ACCESS_REVIEW = _review(
     GROUP, "LocalSubjectAccessReview", "authorization", namespaced=True, validate=local_access_errors
 )
-SELF_SUBJECT_ACCESS_REVIEW = _review(
-    GROUP, "SelfSubjectAccessReview", "authorization", validate=self_access_errors
-)
+SELF_SUBJECT_ACCESS_REVIEW = _review(GROUP, "SelfSubjectAccessReview", "authorization", validate=self_access_errors)
 SELF_SUBJECT_RULES_REVIEW = _review(GROUP, "SelfSubjectRulesReview", "authorization", validate=rules_errors)
 SUBJECT_ACCESS_REVIEW = _review(GROUP, "SubjectAccessReview", "authorization", validate=access_errors)
