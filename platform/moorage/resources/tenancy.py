@@ -34,6 +34,7 @@ DEFAULT_ROLE = "edit"
 DEFAULT_KEEP_DAYS = 7
 DEFAULT_SERVICE_TYPES = ("ClusterIP", "ExternalName")
 DEFAULT_POD_SECURITY = "baseline"
+SERVICE_ACCOUNT_USER = "system:serviceaccount:"
 _DAY = 86400
 
 
@@ -47,6 +48,21 @@ def is_locked(tenant: Document) -> bool:
     spec = tenant.get("spec") or {}
     metadata = tenant.get("metadata") or {}
     return bool(spec.get("suspended") or spec.get("deletion") is not None or "deletionTimestamp" in metadata)
+
+
+def keeps_programs(tenant: Document) -> bool:
+    """Whether service accounts of a locked tenant's namespaces go on as before: what can be restored is left working. A tenant
+    that is suspended, or being deleted, keeps them out too.
+    """
+    spec = tenant.get("spec") or {}
+    return not spec.get("suspended") and "deletionTimestamp" not in (tenant.get("metadata") or {})
+
+
+def service_account_namespace(user: str) -> str:
+    """The namespace of the service account that logs in as ``user``, "" for everybody else."""
+    if not user.startswith(SERVICE_ACCOUNT_USER):
+        return ""
+    return user.removeprefix(SERVICE_ACCOUNT_USER).partition(":")[0]
 
 
 def delete_at(tenant: Document) -> float | None:
@@ -74,7 +90,7 @@ def hard_limits(tenant: Document) -> dict[str, str]:
 def subject_names(subjects: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
     """Owners or members as (kind, name) with kind User or Group: a service account is the user that it logs in as."""
     return frozenset(
-        ("User", f"system:serviceaccount:{each.get('namespace', '')}:{each.get('name', '')}")
+        ("User", f"{SERVICE_ACCOUNT_USER}{each.get('namespace', '')}:{each.get('name', '')}")
         if each.get("kind") == "ServiceAccount"
         else (each.get("kind", ""), each.get("name", ""))
         for each in subjects

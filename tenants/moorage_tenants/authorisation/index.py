@@ -116,9 +116,10 @@ class GrantIndex:
             yield Grant(subject, "", binding.name, "", binding.role)
         if not namespace:
             return
-        for subject, binding in self.bindings.of(subjects, namespace):
-            yield Grant(subject, namespace, binding.name, binding.role_namespace, binding.role)
         owner = self.tenants.tenant(namespace) or tenant
+        if not owner or self.tenants.lets_in(subjects, owner):
+            for subject, binding in self.bindings.of(subjects, namespace):
+                yield Grant(subject, namespace, binding.name, binding.role_namespace, binding.role)
         if owner:
             for subject, role in self.tenants.roles(subjects, owner):
                 yield Grant(subject, "", "", "", role, owner)

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from moorage.resources.tenancy import DEFAULT_ROLE, OWNER_ROLE, is_locked, subject_names, tenant_of
+from moorage.resources.tenancy import (
+    DEFAULT_ROLE,
+    OWNER_ROLE,
+    is_locked,
+    keeps_programs,
+    service_account_namespace,
+    subject_names,
+    tenant_of,
+)
 from moorage.store.contracts import Entry
 from moorage_tenants.authorisation.subjects import GROUP, USER
 
@@ -22,6 +30,8 @@ class Tenancy:
     owners: frozenset[str]
     roles: dict[str, tuple[str, ...]]
     locked: bool
+    programs: bool = True
+    """Whether service accounts of the tenant's own namespaces are let in although it is locked."""
 
     @staticmethod
     def of(entry: Entry) -> Tenancy:
@@ -33,7 +43,7 @@ class Tenancy:
         for member in spec.get("members") or ():
             for key in _keys((member,)):
                 roles[key] = (*roles.get(key, ()), member.get("role") or DEFAULT_ROLE)
-        return Tenancy(owners, roles, is_locked(document))
+        return Tenancy(owners, roles, is_locked(document), keeps_programs(document))
 
 
 class TenantBook:
@@ -68,6 +78,16 @@ class TenantBook:
         """Whether one of ``subjects`` owns ``tenant`` and is let in."""
         tenancy = self._tenants.get(tenant)
         return tenancy is not None and not tenancy.locked and any(each in tenancy.owners for each in subjects)
+
+    def lets_in(self, subjects: Iterable[str], tenant: str) -> bool:
+        """Whether ``subjects`` have in the namespaces of ``tenant`` what bindings there give them."""
+        tenancy = self._tenants.get(tenant)
+        if tenancy is None or not tenancy.locked:
+            return True
+        accounts = (service_account_namespace(each.removeprefix(USER)) for each in subjects if each.startswith(USER))
+        return tenancy.programs and any(
+            self._namespaces.get(namespace) == tenant for namespace in accounts if namespace
+        )
 
     def belongs(self, subjects: Iterable[str], tenant: str) -> bool:
         """Whether one of ``subjects`` is an owner or a member of ``tenant``, locked or not."""

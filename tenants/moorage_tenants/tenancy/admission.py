@@ -8,7 +8,7 @@ from moorage.api.contracts import AdmissionRequest, Authorizer
 from moorage.resources.core.namespaces import NAMESPACE
 from moorage.resources.core.nodes import NODE
 from moorage.resources.kind import Document, FieldError
-from moorage.resources.tenancy import MANAGED_LABEL, TENANT
+from moorage.resources.tenancy import MANAGED_LABEL, TENANT, keeps_programs, service_account_namespace
 from moorage_tenants.tenancy.furnishing import PROTECTED
 from moorage_tenants.tenancy.namespaces import Namespaces
 from moorage_tenants.tenancy.objects import NETWORK_POLICIES, mutate_object, object_refusals, open_peers
@@ -71,6 +71,10 @@ class TenancyAdmission:
     async def _lock_refusals(self, request: AdmissionRequest, policy: Policy) -> list[FieldError]:
         if is_platform(request.identity) or await self._managers.include(request.identity, policy.name):
             return []
+        if keeps_programs(policy.tenant) and (own := service_account_namespace(request.identity.name)):
+            theirs = await namespace_policy(request.view, own)
+            if theirs is not None and theirs.name == policy.name:
+                return []
         marked = policy.spec.get("deletion") is not None
         why = "marked for deletion" if marked else "suspended"
         remedy = (
