@@ -58,3 +58,19 @@ def replicaset(name: str, template: Document, replicas: int = 1, **spec: Any) ->
 def deployment(name: str, template: Document, replicas: int = 1, **spec: Any) -> Document:
     """A Deployment of pods labelled ``app=NAME``."""
     return _set("Deployment", name, template, replicas, **spec)
+
+
+def replication_controller(name: str, template: Document, replicas: int = 1, **spec: Any) -> Document:
+    """A ReplicationController of pods labelled ``app=NAME``."""
+    labels = {"app": name}
+    return {
+        "apiVersion": "v1",
+        "kind": "ReplicationController",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "replicas": replicas,
+            "selector": labels,
+            "template": {"metadata": {"labels": labels}, "spec": template},
+            **spec,
+        },
+    }
