@@ -46,6 +46,16 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """cgroup limits; 0 sets none. ``cpu_quota`` is microseconds of CPU time in each 100,000."""
+
+    cpu_shares: int = 0
+    cpu_quota: int = 0
+    memory: int = 0
+    pids: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """A container as the engine sees it. ``error`` is why it could not be started; ``ip`` is "" without a network of its own."""
 
@@ -63,6 +73,8 @@ class Container:
     ip: str = ""
     pid: int = 0
     """The first process as the engine's machine counts it; 0 where none runs."""
+    limits: Limits = Limits()
+    """The cgroup limits that it has now."""
 
 
 class Summary(NamedTuple):
@@ -101,16 +113,6 @@ class Port:
     host_port: int
     protocol: str = "tcp"
     host_ip: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """cgroup limits; 0 sets none. ``cpu_quota`` is microseconds of CPU time in each 100,000."""
-
-    cpu_shares: int = 0
-    cpu_quota: int = 0
-    memory: int = 0
-    pids: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +286,10 @@ class Engine(Protocol):
 
     async def remove(self, container: str) -> None:
         """End and remove it, with its anonymous volumes; nothing where it is gone already."""
+        ...
+
+    async def update(self, container: str, limits: Limits) -> None:
+        """Give a running container other limits. Raises NoSuchContainer, EngineError."""
         ...
 
     async def inspect(self, container: str) -> Container:

@@ -23,6 +23,7 @@ from moorage_agent.engine.contract import (
     Event,
     ExecResult,
     Image,
+    Limits,
     LogOptions,
     NameConflict,
     NoSuchContainer,
@@ -177,6 +178,10 @@ class DockerEngine:
                 raise
             with contextlib.suppress(NoSuchContainer):
                 await self._on(container, "POST", "/wait", params={"condition": "removed"}, timeout=START)
+
+    async def update(self, container: str, limits: Limits) -> None:
+        """``POST /containers/ID/update``."""
+        await self._on(container, "POST", "/update", body=docker_wire.update_body(limits))
 
     async def inspect(self, container: str) -> Container:
         """``GET /containers/ID/json``."""

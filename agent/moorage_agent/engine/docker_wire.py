@@ -37,6 +37,7 @@ def container(document: Mapping[str, Any]) -> Container:
         error=str(status.get("Error") or ""),
         image_id=document.get("Image") or "",
         pid=int(status.get("Pid") or 0),
+        limits=_read_limits(document.get("HostConfig") or {}),
         ip=next((str(network["IPAddress"]) for network in networks.values() if network.get("IPAddress")), ""),
     )
 
@@ -99,6 +100,20 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         "OomScoreAdj": spec.oom_score_adj,
         **_limits(spec.limits),
     }
+
+
+def _read_limits(host: Mapping[str, Any]) -> Limits:
+    return Limits(
+        cpu_shares=int(host.get("CpuShares") or 0),
+        cpu_quota=int(host.get("CpuQuota") or 0),
+        memory=int(host.get("Memory") or 0),
+        pids=int(host.get("PidsLimit") or 0),
+    )
+
+
+def update_body(limits: Limits) -> dict[str, int]:
+    """The body of ``POST /containers/ID/update``."""
+    return {name: value for name, value in _limits(limits).items() if name != "PidsLimit"}
 
 
 def _limits(limits: Limits) -> dict[str, int]:

@@ -28,6 +28,7 @@ from moorage_agent.engine.contract import (
     Event,
     ExecResult,
     Image,
+    Limits,
     LogOptions,
     NameConflict,
     NoSuchContainer,
@@ -162,6 +163,7 @@ class FakeEngine:
             labels=dict(spec.labels),
             created=self._clock(),
             image_id=self.images[spec.image].id,
+            limits=spec.limits,
         )
         self._containers[identity] = Fake(state, spec, dict(entry.split("=", 1) for entry in spec.env))
         return identity
@@ -216,6 +218,11 @@ class FakeEngine:
         if one is not None:
             self._end(one, 137)
             self._emit("destroy", one)
+
+    async def update(self, container: str, limits: Limits) -> None:
+        """Remembers them."""
+        one = await self._of(container, "update")
+        one.state = replace(one.state, limits=limits)
 
     async def inspect(self, container: str) -> Container:
         """By id or name."""

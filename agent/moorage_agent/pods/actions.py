@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from moorage_agent.engine.contract import Limits
+
 
 class CreateSandbox(NamedTuple):
     """Make and start the pod's sandbox."""
@@ -50,6 +52,14 @@ class Resume(NamedTuple):
     id: str
 
 
+class Resize(NamedTuple):
+    """Give a running container other limits."""
+
+    name: str
+    id: str
+    limits: Limits
+
+
 class Kill(NamedTuple):
     """End a container. ``message`` is the event's text; ``grace`` seconds, None for the pod's own."""
 
@@ -84,6 +94,7 @@ Action = (
     | FetchImage
     | StartContainer
     | Resume
+    | Resize
     | Kill
     | Remove
     | CleanUp

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from moorage_agent.pods import outcome
+from moorage_agent.pods import outcome, resizing
 from moorage_agent.pods.actions import Plan
 from moorage_agent.pods.observed import Attempt, Health, Observed, init_containers, is_sidecar
 
@@ -56,7 +56,19 @@ def container_status(
     status["imageID"] = _image_id(last, describe)
     if last is not None:
         status["containerID"] = f"docker://{last.container.id}"
+    status.update(_resources(pod, container, last))
     return status
+
+
+def _resources(pod: Pod, container: Mapping[str, Any], last: Attempt | None) -> Document:
+    """What was granted to the container and what it has (KEP-1287); nothing for one that asks for nothing."""
+    granted = container.get("resources") or {}
+    if not granted:
+        return {}
+    has = granted
+    if last is not None and last.running and resizing.change(container, last.container.limits) is not None:
+        has = _recorded(pod, container["name"]).get("resources") or granted
+    return {"resources": dict(has), **_without_empty(allocatedResources=granted.get("requests"))}
 
 
 def _state(
@@ -112,7 +124,7 @@ def _image_id(last: Attempt | None, describe: Describe) -> str:
 def _recorded(pod: Pod, name: str) -> Document:
     """The container's status as the API has it; empty where it has none."""
     status = pod.get("status") or {}
-    for field in ("containerStatuses", "initContainerStatuses"):
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
         for entry in status.get(field) or ():
             if entry.get("name") == name:
                 return dict(entry)

@@ -17,6 +17,7 @@ from moorage.client.informer import Informer
 from moorage.client.resource import PODS
 from moorage_agent.engine.contract import Container, EngineError, NoSuchContainer, State, Summary
 from moorage_agent.pods import labels as names
+from moorage_agent.pods import resizing
 from moorage_agent.pods.networking import NetworkError
 from moorage_agent.pods.node import Node
 from moorage_agent.pods.worker import PodWorker
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 
+FINAL = ("Succeeded", "Failed")
 RELIST = 60.0
 """Seconds between looks at all containers, for what events did not tell."""
 ORPHAN_GRACE = 30.0
@@ -43,6 +45,7 @@ class Pods:
     def __init__(self, node: Node, informer: Informer, *, orphan_grace: float = ORPHAN_GRACE) -> None:
         self._node = node
         node.claim_user = self.claim_user
+        node.room = self.room
         self._informer = informer
         self._orphan_grace = orphan_grace
         self._workers: dict[str, PodWorker] = {}
@@ -73,6 +76,16 @@ class Pods:
             if others and claim in sources.claims(one.pod).values():
                 return str(metadata["name"])
         return ""
+
+    def room(self, uid: str) -> resizing.Room:
+        """What the node has in all, and what its pods other than ``uid`` were granted of it."""
+        used = dict.fromkeys(resizing.UNITS, 0.0)
+        for one in self._workers.values():
+            if one.uid != uid and not one.gone and (one.pod.get("status") or {}).get("phase") not in FINAL:
+                for name, amount in resizing.requests(one.pod).items():
+                    used[name] += amount
+        facts = self._node.facts
+        return resizing.Room({"cpu": facts.cpu, "memory": float(facts.memory)}, used)
 
     def __len__(self) -> int:
         return len(self._workers)

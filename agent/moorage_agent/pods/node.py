@@ -15,6 +15,7 @@ from moorage_agent.images.puller import Images
 from moorage_agent.objects import Objects
 from moorage_agent.pods.fields import Facts
 from moorage_agent.pods.networking import EngineNetwork, PodNetwork
+from moorage_agent.pods.resizing import Room
 from moorage_agent.pods.spec import Identity
 from moorage_agent.pods.status_writer import StatusWriter
 from moorage_agent.probes.checks import Checks
@@ -53,6 +54,8 @@ class Node:
     network: PodNetwork = field(default_factory=EngineNetwork)
     claim_user: Callable[[str, str, str], str] = lambda _namespace, _claim, _uid: ""
     """Gets a claim and a pod's uid; the name of another pod here that has started with the claim, "" where there is none."""
+    room: Callable[[str], Room] = lambda _uid: Room({"cpu": float("inf"), "memory": float("inf")}, {})
+    """Gets a pod's uid; what the node has in all, and what its other pods were granted of it."""
     most_processes: int = 4096
     clock: Callable[[], float] = time.time
     files: ThreadPoolExecutor = field(

@@ -124,6 +124,8 @@ class Observed:
     """When the agent first saw the pod, seconds since the epoch."""
     cleaned: bool = False
     """Nothing of the pod is left on this machine."""
+    pending: tuple[str, str] | None = None
+    """Why a resize that was asked for is not granted: (reason, message)."""
 
     def sandbox(self) -> Attempt | None:
         """The sandbox that runs, the newest where there are several."""
@@ -155,6 +157,16 @@ def containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
     return result
 
 
+def ephemeral_containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Containers that were added to look at the pod (KEP-277)."""
+    return pod["spec"].get("ephemeralContainers") or []
+
+
+def every_container(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All containers of the pod, of whatever sort."""
+    return [*containers(pod), *init_containers(pod), *ephemeral_containers(pod)]
+
+
 def is_sidecar(container: Mapping[str, Any]) -> bool:
     """An init container that goes on running beside the others (KEP-753)."""
     return container.get("restartPolicy") == "Always"
@@ -164,6 +176,8 @@ def restart_policy(pod: Mapping[str, Any], container: Mapping[str, Any]) -> str:
     """The policy that holds for a container. For an init container, Always means OnFailure."""
     if is_sidecar(container):
         return "Always"
+    if any(one["name"] == container["name"] for one in ephemeral_containers(pod)):
+        return "Never"
     policy: str = pod["spec"].get("restartPolicy") or "Always"
     if policy == "Always" and any(one["name"] == container["name"] for one in init_containers(pod)):
         return "OnFailure"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from moorage.client.errors import ClientError, Conflict, NotFound
@@ -13,6 +13,7 @@ from moorage_agent.engine.contract import (
     Container,
     EngineError,
     EngineUnavailable,
+    Limits,
     LogOptions,
     NameConflict,
     NoSuchContainer,
@@ -26,7 +27,7 @@ from moorage_agent.pods import labels as names
 from moorage_agent.pods import spec as specs
 from moorage_agent.pods.materials import ImageFailure, Materials
 from moorage_agent.pods.networking import NetworkError
-from moorage_agent.pods.observed import POD, VOLUMES, Attempt, Failure, ImageState, attempt_of
+from moorage_agent.pods.observed import POD, VOLUMES, Attempt, Failure, ImageState, attempt_of, every_container
 from moorage_agent.volumes import host_files, sources
 from moorage_agent.waiting import happened
 
@@ -254,6 +255,26 @@ class Operations:
             worker.tell("Warning", "FailedPostStartHook", f"PostStartHook failed: {problem}", name)
             await self._end(name, identity, None, "FailedPostStartHook")
 
+    async def resize(self, name: str, identity: str, limits: Limits) -> None:
+        """Give a running container other limits, unless it uses more memory than it would have."""
+        engine, worker = self._node.engine, self._worker
+        try:
+            if limits.memory:
+                used = await engine.memory_usage(identity)
+                if used >= limits.memory:
+                    raise EngineError(
+                        f"attempting to set container {name} memory limit ({limits.memory}) below current usage ({used})"
+                    )
+            await engine.update(identity, limits)
+            worker.failures.pop(f"resize {name}", None)
+            worker.tell("Normal", "ResizeCompleted", f"Container {name} was resized", name)
+        except EngineUnavailable:
+            raise
+        except EngineError as error:
+            self._fail(f"resize {name}", "Error", str(error), 10.0)
+            worker.tell("Warning", "ResizeError", str(error), name)
+        await worker.refresh(identity)
+
     async def kill(self, name: str, identity: str, grace: float | None, message: str) -> None:
         """End a container, its preStop hook first."""
         await self._end(name, identity, grace, message)
@@ -264,7 +285,7 @@ class Operations:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         seconds = float(worker.pod["spec"].get("terminationGracePeriodSeconds", 30)) if grace is None else float(grace)
-        spec = next((one for one in _every(worker.pod) if one["name"] == name), {})
+        spec = next((one for one in every_container(worker.pod) if one["name"] == name), {})
         hook = (spec.get("lifecycle") or {}).get("preStop")
         if hook and seconds > 0:
             problem = await hooks.run(self._node.checks, hook, self._target(name, identity), seconds)
@@ -316,7 +337,7 @@ class Operations:
 
     async def _take_message(self, attempt: Attempt) -> None:
         worker, volumes = self._worker, self._node.volumes
-        spec = next((one for one in _every(worker.pod) if one["name"] == attempt.name), {})
+        spec = next((one for one in every_container(worker.pod) if one["name"] == attempt.name), {})
         if spec.get("terminationMessagePolicy") != "FallbackToLogsOnError":
             return
         if attempt.container.error or volumes.message(worker.uid, attempt.name, attempt.attempt):
@@ -390,7 +411,18 @@ class Operations:
             image_user=image.user if image else "",
             node_memory=node.facts.memory,
             most_processes=node.most_processes,
+            target=self._target_container(container),
         )
+
+    def _target_container(self, container: Mapping[str, Any]) -> str:
+        """The running container whose processes an ephemeral one is to see. Raises ConfigError where it does not run."""
+        name = container.get("targetContainerName")
+        if not name:
+            return ""
+        starts = self._worker.history.attempts().get(name, ())
+        if not starts or not starts[-1].running:
+            raise environment.ConfigError(f"target container {name} is not running")
+        return starts[-1].container.id
 
     def _write_names(self, address: str) -> None:
         """``/etc/hosts`` and ``resolv.conf`` of the pod, as they hold for its present address. Blocking."""
@@ -403,7 +435,7 @@ class Operations:
         return await asyncio.get_running_loop().run_in_executor(self._node.files, work, *arguments)
 
     def _target(self, name: str, identity: str) -> Any:
-        spec = next((one for one in _every(self._worker.pod) if one["name"] == name), {"name": name})
+        spec = next((one for one in every_container(self._worker.pod) if one["name"] == name), {"name": name})
         return hooks.Target(identity, spec, self._worker.pod_ip())
 
     def _container_failed(self, name: str, reason: str, message: str) -> None:
@@ -415,10 +447,6 @@ class Operations:
         tries = before.tries + 1 if before is not None else 1
         at = self._node.clock() + retry_delay(tries, most)
         self._worker.failures[name] = Failure(reason, message, at, tries)
-
-
-def _every(pod: Any) -> list[dict[str, Any]]:
-    return [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ())]
 
 
 def _explained(message: str) -> str:

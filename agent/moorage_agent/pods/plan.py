@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from moorage_agent.pods import backoff, outcome
+from moorage_agent.pods import backoff, outcome, resizing
 from moorage_agent.pods.actions import (
     Action,
     CleanUp,
@@ -21,6 +21,7 @@ from moorage_agent.pods.actions import (
     Plan,
     PrepareVolumes,
     Remove,
+    Resize,
     Resume,
     StartContainer,
     StartSandbox,
@@ -34,6 +35,7 @@ from moorage_agent.pods.observed import (
     Attempt,
     Observed,
     containers,
+    ephemeral_containers,
     init_containers,
     is_sidecar,
 )
@@ -134,7 +136,7 @@ def _run(pod: Pod, seen: Observed, now: float, result: Plan) -> None:
         stray = one.sandbox != sandbox.container.id or one is not seen.last(one.name)
         if stray and one.name not in seen.busy:
             result.actions.append(Kill(one.name, one.container.id, None, f"Stopping container {one.name}"))
-    for container in wanted:
+    for container in [*wanted, *ephemeral_containers(pod)]:
         _ensure(pod, container, sandbox, seen, now, result)
     for name, starts in seen.attempts.items():
         _prune(name, starts, seen, result)
@@ -182,7 +184,7 @@ def _ensure(pod: Pod, container: Mapping[str, Any], sandbox: Attempt, seen: Obse
     last = seen.last(name)
     if last is not None and last.running:
         if last.sandbox == sandbox.container.id:
-            _check_running(container, last, seen, result)
+            _check_running(container, last, seen, now, result)
         return
     if last is not None and last.dangling:
         if last.sandbox != sandbox.container.id:
@@ -199,7 +201,7 @@ def _ensure(pod: Pod, container: Mapping[str, Any], sandbox: Attempt, seen: Obse
     result.actions.append(StartContainer(name, attempt, sandbox.container.id, delay))
 
 
-def _check_running(container: Mapping[str, Any], last: Attempt, seen: Observed, result: Plan) -> None:
+def _check_running(container: Mapping[str, Any], last: Attempt, seen: Observed, now: float, result: Plan) -> None:
     name, identity = last.name, last.container.id
     health = seen.health.get(identity)
     if last.hash and last.hash != spec_hash(container):
@@ -209,6 +211,12 @@ def _check_running(container: Mapping[str, Any], last: Attempt, seen: Observed, 
         probe = container.get(f"{health.unhealthy}Probe") or {}
         message = f"Container {name} failed {health.unhealthy} probe, will be restarted"
         result.actions.append(Kill(name, identity, probe.get("terminationGracePeriodSeconds"), message))
+    elif (limits := resizing.change(container, last.container.limits)) is not None:
+        if resizing.must_restart(container, last.container.limits, limits):
+            message = f"Container {name} resize requires restart"
+            result.actions.append(Kill(name, identity, None, message))
+        elif _due(seen, f"resize {name}", now, result):
+            result.actions.append(Resize(name, identity, limits))
 
 
 def _may_start(pod: Pod, container: Mapping[str, Any], seen: Observed, now: float, result: Plan) -> bool:
@@ -218,7 +226,7 @@ def _may_start(pod: Pod, container: Mapping[str, Any], seen: Observed, now: floa
     if name in seen.busy or any(not one.ended for one in seen.attempts.get(name, ())):
         return False
     fresh = last is None or (
-        seen.sandbox() is not None and last.sandbox != seen.sandbox_id() and not _is_regular(pod, name)
+        seen.sandbox() is not None and last.sandbox != seen.sandbox_id() and _is_initial(pod, name)
     )
     if last is not None and not fresh:
         if not outcome.restarts(pod, container, last):
@@ -240,8 +248,8 @@ def _may_start(pod: Pod, container: Mapping[str, Any], seen: Observed, now: floa
     return True
 
 
-def _is_regular(pod: Pod, name: str) -> bool:
-    return any(one["name"] == name for one in containers(pod))
+def _is_initial(pod: Pod, name: str) -> bool:
+    return any(one["name"] == name for one in init_containers(pod))
 
 
 def _image_ready(name: str, seen: Observed, now: float, result: Plan) -> bool:

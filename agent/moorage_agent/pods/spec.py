@@ -73,14 +73,17 @@ def container_spec(
     image_user: str,
     node_memory: int,
     most_processes: int,
+    target: str = "",
 ) -> ContainerSpec:
-    """One container, joined to its sandbox. Raises ConfigError."""
+    """One container, joined to its sandbox, and to the processes of container ``target`` (an id). Raises ConfigError."""
     spec = pod["spec"]
     labels = _labels(pod, identity, container["name"], attempt)
     labels[names.SANDBOX] = sandbox
     labels[names.HASH] = names.spec_hash(container)
     labels[names.BACKOFF] = f"{backoff:g}"
     pid = f"container:{sandbox}" if spec.get("shareProcessNamespace") else ("host" if spec.get("hostPID") else "")
+    if target and not pid:
+        pid = f"container:{target}"
     return ContainerSpec(
         name=names.container_name(pod, container["name"], attempt),
         image=image,

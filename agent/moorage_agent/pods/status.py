@@ -9,10 +9,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from moorage_agent.pods import outcome
+from moorage_agent.pods import outcome, resizing
 from moorage_agent.pods.actions import Plan
 from moorage_agent.pods.container_status import Describe, container_status
-from moorage_agent.pods.observed import Observed, containers, init_containers, is_sidecar
+from moorage_agent.pods.observed import (
+    Observed,
+    containers,
+    ephemeral_containers,
+    every_container,
+    init_containers,
+    is_sidecar,
+)
 
 Pod = Mapping[str, Any]
 Document = dict[str, Any]
@@ -40,6 +47,10 @@ def pod_status(pod: Pod, seen: Observed, plan: Plan, now: float, host: HostFacts
     inits = [
         container_status(pod, one, seen, plan, describe, waiting="PodInitializing") for one in init_containers(pod)
     ]
+    looking = [
+        container_status(pod, one, seen, plan, describe, waiting="ContainerCreating")
+        for one in ephemeral_containers(pod)
+    ]
     phase, reason, message = _phase(pod, seen, plan, statuses, ready_to_run)
     status: Document = {"phase": phase, "startTime": timestamp(seen.start_time or now)}
     if "generation" in pod["metadata"]:
@@ -56,6 +67,8 @@ def pod_status(pod: Pod, seen: Observed, plan: Plan, now: float, host: HostFacts
     if inits:
         status["initContainerStatuses"] = inits
     status["containerStatuses"] = statuses
+    if looking:
+        status["ephemeralContainerStatuses"] = looking
     status["conditions"] = _conditions(pod, seen, phase, statuses, inits, ready_to_run, now)
     return status
 
@@ -125,8 +138,29 @@ def _conditions(
         ("ContainersReady", ready == fine, ready),
         ("Ready", ready == fine and gate is None, gate or ready),
     ]
+    wanted += [(name, True, why) for name, why in _resizing(pod, seen)]
     old = {one["type"]: one for one in (pod.get("status") or {}).get("conditions") or ()}
     return [_condition(pod, old.get(name), name, holds, why, now) for name, holds, why in wanted]
+
+
+def _resizing(pod: Pod, seen: Observed) -> list[tuple[str, tuple[str, str]]]:
+    """The conditions of a resize on its way (KEP-1287); there are none when all is as asked."""
+    found: list[tuple[str, tuple[str, str]]] = []
+    if seen.pending is not None:
+        found.append(("PodResizePending", seen.pending))
+    failures = [seen.failures.get(f"resize {one['name']}") for one in every_container(pod)]
+    failed = next((one for one in failures if one is not None), None)
+    changing = any(
+        (last := seen.last(one["name"])) is not None
+        and last.running
+        and resizing.change(one, last.container.limits) is not None
+        for one in every_container(pod)
+    )
+    if failed is not None:
+        found.append(("PodResizeInProgress", (failed.reason, failed.message)))
+    elif changing:
+        found.append(("PodResizeInProgress", ("", "")))
+    return found
 
 
 def _gate(pod: Pod) -> tuple[str, str] | None:

@@ -170,6 +170,8 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> Document:
 
 
 _KEYS = {"conditions": "type", "hostIPs": "ip", "podIPs": "ip"}
+_PASSING = {"PodResizePending", "PodResizeInProgress"}
+"""Conditions that only we write and that go away."""
 _OURS = ("podIP", "podIPs", "reason", "message", "initContainerStatuses")
 """Fields that only we write and that may go away."""
 
@@ -177,7 +179,7 @@ _OURS = ("podIP", "podIPs", "reason", "message", "initContainerStatuses")
 def _list_difference(key: str, old: list[Document], new: list[Document]) -> list[Document]:
     before = {entry[key]: entry for entry in old}
     changed = [entry for entry in new if before.get(entry[key]) != entry]
-    if key == "type":  # conditions of others are not ours to delete
-        return changed
     gone = set(before) - {entry[key] for entry in new}
+    if key == "type":  # conditions of others are not ours to delete
+        gone &= _PASSING
     return changed + [{"$patch": "delete", key: name} for name in sorted(gone)]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from moorage.client.errors import ClientError
 from moorage_agent.engine.contract import EngineError, EngineUnavailable, NoSuchContainer, State
-from moorage_agent.pods import actions, outcome, status
+from moorage_agent.pods import actions, outcome, resizing, status
 from moorage_agent.pods.history import History
 from moorage_agent.pods.node import Node
 from moorage_agent.pods.observed import (
@@ -25,8 +25,7 @@ from moorage_agent.pods.observed import (
     ImageState,
     Observed,
     Termination,
-    containers,
-    init_containers,
+    every_container,
 )
 from moorage_agent.pods.operations import Operations
 from moorage_agent.pods.plan import plan
@@ -77,6 +76,10 @@ class PodWorker:
         self._wake = asyncio.Event()
         self._report_at = 0.0
         self._do = Operations(self)
+        self._allocated: dict[str, resizing.Resources] | None = None
+        self._asked = pod
+        self.pending: resizing.Pending | None = None
+        """The resize that the node has not granted."""
         self.update(pod)
 
     @property
@@ -86,7 +89,10 @@ class PodWorker:
 
     def update(self, pod: Mapping[str, Any]) -> None:
         """The API shows the pod anew."""
-        self.pod = pod
+        if self._allocated is None:
+            self._allocated = resizing.recorded(pod)
+        self._asked = pod
+        self.pod = resizing.granted(pod, self._allocated)
         metadata = pod["metadata"]
         if metadata.get("deletionTimestamp") and not self.gone:
             grace = metadata.get("deletionGracePeriodSeconds")
@@ -152,6 +158,7 @@ class PodWorker:
         if not self._start_time:
             self._start_time = now
         self._follow_probes(now)
+        self._grant()
         seen = self.observe()
         decision = plan(self.pod, seen, now)
         for action in decision.actions:
@@ -162,6 +169,21 @@ class PodWorker:
         if not self.gone:
             self._report(seen, decision, now)
         return decision.wake_at
+
+    def _grant(self) -> None:
+        """Take up a resize that was asked for, where the node has room for it; else say why not, and look again later."""
+        wanted = resizing.asked(self._asked)
+        before, self.pending = self.pending, None
+        if wanted == self._allocated or self.termination is not None:
+            return
+        self.pending = resizing.judge(self._asked, self.node.room(self.uid)) if self._allocated else None
+        if self.pending is None:
+            self._allocated = wanted
+            self.pod = resizing.granted(self._asked, wanted)
+        elif self.pending != before:
+            self.tell(
+                "Warning", f"Resize{self.pending.reason}", f"Pod resize {self.pending.reason}: {self.pending.message}"
+            )
 
     def _tell_back_offs(self, seen: Observed, decision: actions.Plan) -> None:
         """One event for each end that is followed by a wait."""
@@ -186,6 +208,7 @@ class PodWorker:
             termination=self.termination,
             start_time=self._start_time,
             cleaned=self.cleaned,
+            pending=self.pending,
         )
 
     def _begin(self, action: actions.Action) -> None:
@@ -201,6 +224,8 @@ class PodWorker:
                 self._operate(name, self._do.start(name, attempt, sandbox, backoff))
             case actions.Resume(name, identity):
                 self._operate(name, self._do.resume(name, identity))
+            case actions.Resize(name, identity, limits):
+                self._operate(name, self._do.resize(name, identity, limits))
             case actions.Kill(name, identity, grace, message):
                 self._operate(name, self._do.kill(name, identity, grace, message))
             case actions.Remove(name, identity):
@@ -298,17 +323,16 @@ class PodWorker:
         """Record an event about the pod, or about one of its containers."""
         about: Document = {"apiVersion": "v1", "kind": "Pod", "metadata": self.pod["metadata"]}
         if container:
-            part = (
-                "initContainers" if any(one["name"] == container for one in init_containers(self.pod)) else "containers"
-            )
+            parts = ("containers", "initContainers", "ephemeralContainers")
+            spec = self.pod["spec"]
+            part = next(part for part in parts if any(one["name"] == container for one in spec.get(part) or ()))
             about["fieldPath"] = f"spec.{part}{{{container}}}"
         if not self.gone:
             self.node.recorder.record(about, kind, reason, message)
 
     def container(self, name: str) -> Mapping[str, Any]:
         """A container's spec."""
-        every = [*containers(self.pod), *init_containers(self.pod)]
-        return next(one for one in every if one["name"] == name)
+        return next(one for one in every_container(self.pod) if one["name"] == name)
 
     def message(self, attempt: Attempt) -> str:
         """The termination message (``Describe``)."""
@@ -338,7 +362,7 @@ class PodWorker:
         if self.termination is not None:
             self.prober.only_readiness()
             return
-        known = {one["name"] for one in [*containers(self.pod), *init_containers(self.pod)]}
+        known = {one["name"] for one in every_container(self.pod)}
         for identity, attempt in running.items():
             if attempt.name in known and identity not in self.prober.ids():
                 recorded = self._recorded(identity)

@@ -101,6 +101,12 @@ class Subresource:
     name: str
     kind: GroupVersionKind
     verbs: tuple[str, ...] = ("get", "patch", "update")
+    prepare: Callable[[Document, Document], Document] | None = None
+    """What of a write through this subresource counts: (wanted, stored) -> the object to store. None: all that its kind lets
+    change.
+    """
+    validate: Callable[[Document, Document], Sequence[FieldError]] | None = None
+    """What such a write may not change; takes the place of the kind's ``validate_update``."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -192,8 +192,11 @@ class Planner:
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         if new == old:
             return Planned(kind, "unchanged", current.key, current.uid, None, None, current)
+        part = kind.subresources.get(subresource)
         if subresource == "status":
             errors = kind.validate_status_update(new, old)
+        elif part is not None and part.validate is not None:
+            errors = [*kind.validate(new), *part.validate(new, old)]
         else:
             errors = [*kind.validate(new), *kind.validate_update(new, old)] if subresource != "binding" else []
         await self._check(kind, name, errors, request, new)
@@ -214,6 +217,9 @@ class Planner:
         if subresource == "finalize":
             strategy.same_object(kind, new, old, name)
             return {**old, "spec": new.get("spec") or {}}
+        part = kind.subresources.get(subresource)
+        if part is not None and part.prepare is not None:
+            new = part.prepare(new, old)
         strategy.before_update(kind, new, old, name)
         if namespaces.is_namespace(kind):
             # Only /finalize takes the namespace's own finalizers away.

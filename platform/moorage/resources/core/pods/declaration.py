@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from moorage.resources import names
+from moorage.resources.core.pods import part_updates
 from moorage.resources.core.pods.columns import COLUMNS
 from moorage.resources.core.pods.defaults import default_pod
 from moorage.resources.core.pods.pod_rules import binding_errors, pod_errors
@@ -62,6 +63,18 @@ POD = Kind(
             status_of("", "v1", "Pod"),
             Subresource("binding", GroupVersionKind("", "v1", "Binding"), ("create",)),
             Subresource("log", GroupVersionKind("", "v1", "Pod"), ("get",)),
+            Subresource(
+                "ephemeralcontainers",
+                GroupVersionKind("", "v1", "Pod"),
+                prepare=part_updates.only_ephemeral_containers,
+                validate=part_updates.ephemeral_container_errors,
+            ),
+            Subresource(
+                "resize",
+                GroupVersionKind("", "v1", "Pod"),
+                prepare=part_updates.only_resources,
+                validate=part_updates.resize_errors,
+            ),
             Subresource("exec", GroupVersionKind("", "v1", "PodExecOptions"), ("create", "get")),
             Subresource("attach", GroupVersionKind("", "v1", "PodAttachOptions"), ("create", "get")),
             Subresource("portforward", GroupVersionKind("", "v1", "PodPortForwardOptions"), ("create", "get")),
