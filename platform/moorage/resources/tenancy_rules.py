@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from moorage.resources import names
 from moorage.resources.checks import Errors, check_name, check_required_name
-from moorage.resources.core.pods.resource_rules import check_amount
+from moorage.resources.core.limit_ranges import LIMIT_RANGE
+from moorage.resources.core.pods.resource_rules import check_amount, check_container_resource
 from moorage.resources.core.pods.scheduling_rules import check_tolerations
+from moorage.resources.core.quota_rules import quota_errors
 from moorage.resources.field_errors import duplicate, forbidden, invalid, not_negative, not_supported, required
 from moorage.resources.gitops_rules import PLAIN_SECRETS
 from moorage.resources.kind import Document, FieldError
@@ -26,7 +29,6 @@ WORKLOADS = ("Keep", "Stop")
 RESERVED_NAMES = ("default",)
 RESERVED_PREFIXES = ("kube-", "moorage-")
 KEEP_DAYS = 3650
-_RESOURCE = re.compile(r"[a-z0-9]([-a-z0-9./_]*[a-z0-9])?", re.IGNORECASE)
 _PATTERN = re.compile(r"[^\s\x00-\x1f\x7f,]+")
 PATTERN_MESSAGE = "must be a name or a pattern without spaces and commas, where * stands for any text (e.g. 'team-*')"
 PLATFORM_KEYS = ("kubernetes.io", "k8s.io", "moorage.io")
@@ -52,8 +54,8 @@ def tenant_errors(tenant: Document) -> list[FieldError]:
     spec: Part = tenant.get("spec") or {}
     _check_people(errors, spec)
     _check_namespaces(errors, spec.get("namespaces") or {})
-    _check_amounts(errors, "spec.quota.hard", (spec.get("quota") or {}).get("hard") or {})
-    _check_amounts(errors, "spec.defaultRequests", spec.get("defaultRequests") or {})
+    _check_quotas(errors, spec)
+    _check_limits(errors, spec)
     _check_placement(errors, spec.get("nodePools") or {})
     for field in ("registries", "priorityClasses", "storageClasses", "ingressClasses", "hostnames"):
         _check_allowed(errors, f"spec.{field}", spec.get(field) or {})
@@ -119,13 +121,29 @@ def _check_namespaces(errors: Errors, policy: Part) -> None:
             errors.append(invalid("spec.namespaces.labels", key, detail))
 
 
-def _check_amounts(errors: Errors, path: str, amounts: Mapping[str, str]) -> None:
-    for resource, amount in amounts.items():
-        here = f"{path}[{resource}]"
-        if not _RESOURCE.fullmatch(resource):
-            detail = "must be a resource that a ResourceQuota counts (e.g. requests.cpu, pods, count/deployments.apps)"
-            errors.append(invalid(path, resource, detail))
+def _check_quotas(errors: Errors, spec: Part) -> None:
+    """What a ResourceQuota may say, and the number of namespaces."""
+    hard = dict((spec.get("quota") or {}).get("hard") or {})
+    if (limit := hard.pop("namespaces", None)) is not None:
+        check_amount(errors, "spec.quota.hard[namespaces]", "count/namespaces", limit)
+    errors += _as_part_of(quota_errors, {"hard": hard}, "spec.quota.")
+    for index, template in enumerate(spec.get("resourceQuotas") or ()):
+        errors += _as_part_of(quota_errors, template, f"spec.resourceQuotas[{index}].")
+
+
+def _check_limits(errors: Errors, spec: Part) -> None:
+    """What a LimitRange may say; default requests are one that speaks of containers."""
+    errors += _as_part_of(LIMIT_RANGE.validate, {"limits": spec.get("limits") or []}, "spec.")
+    for resource, amount in (spec.get("defaultRequests") or {}).items():
+        here = f"spec.defaultRequests[{resource}]"
+        check_container_resource(errors, here, resource)
         check_amount(errors, here, resource, amount)
+
+
+def _as_part_of(rules: Callable[[Document], Sequence[FieldError]], spec: Part, path: str) -> list[FieldError]:
+    """What ``rules`` of another kind have against this ``spec``, at ``path`` of ours."""
+    found = rules({"metadata": {"name": "x", "namespace": "x"}, "spec": dict(spec)})
+    return [replace(error, path=path + error.path.removeprefix("spec.")) for error in found]
 
 
 def _check_placement(errors: Errors, pools: Part) -> None:
