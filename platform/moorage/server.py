@@ -37,7 +37,8 @@ from moorage.store.store import PostgresStore, open_store
 from moorage.supervisor import notice
 from moorage_gitops.host.app import build_git_app
 from moorage_gitops.host.config import GitHostConfig
-from moorage_tenants.audit import FileAuditor
+from moorage_tenants.audit import AuditEndpoints, TableAuditor
+from moorage_tenants.audit import mounts as audit_mounts
 from moorage_tenants.authentication.setup import PREFIXES, Settings, Sources
 from moorage_tenants.authorisation.defaults import brought_up_to_date
 from moorage_tenants.authorisation.flows import TenantFlows
@@ -74,26 +75,25 @@ async def _serve(config: ServerConfig) -> None:
         sealer=secret_parts.make_sealer,
     ) as store:
         await _check_keys(secret_parts)
-        with contextlib.closing(FileAuditor(config.audit_log)) as auditor:
-            sources = _authentication(config, store, secret_parts)
-            app, access = await _compose(config, store, auditor, name, secret_parts, sources)
-            following = asyncio.create_task(access.run(), name="pod index")
-            loops = secret_parts.loops(store, store.keys, store.resealing, app.transactor, name)
-            keeping = asyncio.create_task(run_loops(loops, lambda: not app.startup.waiting_for), name="secrets")
-            writer = UsageWriter(store, store.quotas, app.transactor, lambda: store.feed.revision)
-            telling = asyncio.create_task(writer.run(lambda: not app.startup.waiting_for), name="usage of quotas")
-            usage = TenantUsage(store.quotas, app.transactor)
-            counting = asyncio.create_task(usage.run(lambda: not app.startup.waiting_for), name="tenant usage")
-            try:
-                async with sources:
-                    await _listen(config, app)
-            finally:
-                following.cancel()
-                keeping.cancel()
-                counting.cancel()
-                telling.cancel()
-                await asyncio.gather(following, keeping, counting, telling, return_exceptions=True)
-                access.close()
+        sources = _authentication(config, store, secret_parts)
+        app, access = await _compose(config, store, name, secret_parts, sources)
+        following = asyncio.create_task(access.run(), name="pod index")
+        loops = secret_parts.loops(store, store.keys, store.resealing, app.transactor, name)
+        keeping = asyncio.create_task(run_loops(loops, lambda: not app.startup.waiting_for), name="secrets")
+        writer = UsageWriter(store, store.quotas, app.transactor, lambda: store.feed.revision)
+        telling = asyncio.create_task(writer.run(lambda: not app.startup.waiting_for), name="usage of quotas")
+        usage = TenantUsage(store.quotas, app.transactor)
+        counting = asyncio.create_task(usage.run(lambda: not app.startup.waiting_for), name="tenant usage")
+        try:
+            async with sources:
+                await _listen(config, app)
+        finally:
+            following.cancel()
+            keeping.cancel()
+            counting.cancel()
+            telling.cancel()
+            await asyncio.gather(following, keeping, counting, telling, return_exceptions=True)
+            access.close()
     log.info("ended")
 
 
@@ -128,13 +128,13 @@ def _authentication(config: ServerConfig, store: PostgresStore, secret_parts: Se
 async def _compose(
     config: ServerConfig,
     store: PostgresStore,
-    auditor: FileAuditor,
     name: str,
     secret_parts: SecretParts,
     sources: Sources,
 ) -> tuple[MoorageApp, AccessParts]:
     """Every contract with its implementation."""
     registry = builtin_registry()
+    auditor = TableAuditor(store.audit_chain)
     allocation = ServiceAllocation(registry)
     access = await open_access(store, registry)
     authenticator, authorizer = sources.authenticator, access.authorizer
@@ -150,6 +150,7 @@ async def _compose(
         authorizer=authorizer,
         auditor=auditor,
     )
+    guard = Guard(authenticator, authorizer, auditor)
     app = build_app(
         ApiConfig(
             registry=registry,
@@ -185,9 +186,8 @@ async def _compose(
             mounts=[
                 Mount("/git", build_git_app(git)),
                 *(Mount(prefix, own) for prefix in PREFIXES),
-                *secret_parts.mounts(
-                    Guard(authenticator, authorizer, auditor), store, store.secret_versions, transactor
-                ),
+                *secret_parts.mounts(guard, store, store.secret_versions, transactor),
+                *audit_mounts(AuditEndpoints(guard, store.audit, store)),
             ],
             metrics=[secret_parts.metrics],
             server=name,

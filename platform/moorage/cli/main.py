@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from moorage.cli import installation, login, parts, secrets, teams, tenants, tokens
+from moorage.cli import audit, installation, login, parts, secrets, teams, tenants, tokens
 
 app = typer.Typer(
     name="moorage",
@@ -30,6 +30,7 @@ app.add_typer(tokens.app, name="tokens")
 app.add_typer(teams.app, name="teams")
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(secrets.app, name="secrets")
+app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:

@@ -7,9 +7,9 @@ import os
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from moorage.cli.options import fail
 from moorage.client.credentials import Token
@@ -71,6 +71,26 @@ class Session:
     ) -> tuple[int, dict[str, Any]]:
         """(code, decoded answer), refusals included."""
         body = None if document is None else json.dumps(document).encode()
+        try:
+            with self._open(method, path, body, content_type) as answer:
+                return answer.status, _decoded(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, _decoded(error.read())
+        except OSError as error:
+            self._unreachable(error)
+
+    def lines(self, path: str) -> Iterator[dict[str, Any]]:
+        """The decoded lines of a long answer, each as it comes."""
+        try:
+            with self._open("GET", path, None, JSON) as answer:
+                for line in answer:
+                    yield _decoded(line)
+        except urllib.error.HTTPError as error:
+            fail(_decoded(error.read()).get("message") or f"the API server answered {error.code}")
+        except OSError as error:
+            self._unreachable(error)
+
+    def _open(self, method: str, path: str, body: bytes | None, content_type: str) -> Any:
         request = urllib.request.Request(self.config.server + path, body, method=method)  # noqa: S310 - always https
         if self._token is not None:
             try:
@@ -81,13 +101,10 @@ class Session:
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._tls)
         )
-        try:
-            with opener.open(request, timeout=30) as answer:
-                return answer.status, _decoded(answer.read())
-        except urllib.error.HTTPError as error:
-            return error.code, _decoded(error.read())
-        except OSError as error:
-            fail(f"{self.config.server} cannot be reached: {error}; is the platform running? See: moorage status")
+        return opener.open(request, timeout=30)
+
+    def _unreachable(self, error: OSError) -> NoReturn:
+        fail(f"{self.config.server} cannot be reached: {error}; is the platform running? See: moorage status")
 
 
 def _decoded(body: bytes) -> dict[str, Any]:

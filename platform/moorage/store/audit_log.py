@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -54,12 +54,13 @@ class AuditRow:
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """What to show: everything that is given must fit. ``namespaces`` None: of all, and what is in none. ``since`` (included)
-    and ``until`` (excluded) are seconds since the epoch. ``commit`` is the beginning of a source commit.
+    """What to show: everything that is given must fit. ``namespaces`` None: of all, and what is in none; else name -> the
+    moment from which on its rows are shown (0 for all of them). ``since`` (included) and ``until`` (excluded) are, like
+    that moment, seconds since the epoch. ``commit`` is the beginning of a source commit.
     """
 
     user: str = ""
-    namespaces: Sequence[str] | None = None
+    namespaces: Mapping[str, float] | None = None
     group: str | None = None
     resource: str = ""
     name: str = ""
@@ -91,11 +92,13 @@ class AuditLog:
         more = len(found) > query.limit and bool(rows)
         return rows, _token(found[query.limit - 1]) if more else ""
 
-    async def verify(self) -> Report:
-        """Walk all chains. It reads everything: minutes for many millions of rows, in one snapshot, locking nobody."""
+    async def verify(self, progress: Callable[[int], None] | None = None) -> Report:
+        """Walk all chains. It reads everything: minutes for many millions of rows, in one snapshot, locking nobody.
+        ``progress`` is told now and then how many rows were checked.
+        """
         connection = await self._database.connect()
         try:
-            return await verify(connection)
+            return await verify(connection, progress)
         finally:
             await abandon(connection)
 
@@ -114,8 +117,11 @@ def _conditions(query: AuditQuery) -> tuple[list[str], list[object]]:
         conditions.append("storage_group = %s")
         values.append(query.group)
     if query.namespaces is not None:
-        conditions.append("namespace = ANY (%s::text[])")
-        values.append(list(query.namespaces))
+        conditions.append(
+            "EXISTS (SELECT FROM unnest(%s::text[], %s::timestamptz[]) n(name, since)"
+            ' WHERE n.name COLLATE "C" = audit.namespace AND audit.at >= n.since)'
+        )
+        values += [list(query.namespaces), [_time(since) for since in query.namespaces.values()]]
     if query.commit:
         conditions.append("starts_with(source_commit, %s)")
         values.append(query.commit)

@@ -8,7 +8,7 @@ commits) and the head on record show whether the end of a chain is missing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
@@ -187,7 +187,7 @@ def _bytes(digest: Any) -> bytes | None:
     return None if digest is None else bytes(digest)
 
 
-async def verify(connection: Connection) -> Report:
+async def verify(connection: Connection, progress: Callable[[int], None] | None = None) -> Report:
     """Read everything in one snapshot and check it. Raises Unavailable."""
     try:
         async with connection.transaction():
@@ -202,6 +202,8 @@ async def verify(connection: Connection) -> Report:
                 await cursor.execute(ROWS)
                 async for row in cursor:
                     walk.take(row)
+                    if progress is not None and walk.rows % AT_ONCE == 0:
+                        progress(walk.rows)
     except psycopg.OperationalError as error:
         raise Unavailable(f"PostgreSQL went away: {error}") from error
     walk.finish(None if head is None else (head[0], bytes(head[1])))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from moorage.api import impersonation
 from moorage.api.contracts import Attributes, Auditor, Authenticator, Authorizer, Decision, Identity
@@ -19,7 +19,7 @@ from moorage.store.contracts import OutcomeUnknown, Unavailable
 
 LONGEST_BODY = 3 * 1024 * 1024
 
-Handler = Callable[[Request], Awaitable[JSONResponse]]
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Guard:
 def answering(handler: Handler) -> Handler:
     """``handler`` whose refusals are answered as a Status."""
 
-    async def answer(request: Request) -> JSONResponse:
+    async def answer(request: Request) -> Response:
         try:
             return await handler(request)
         except (Unavailable, OutcomeUnknown) as error:

@@ -228,8 +228,9 @@ async def test_filters_and_pages(database_url: str) -> None:
         await one.audit_chain.flush()
         assert [row.name for row in await rows(one, refused=True)] == ["x"]
         assert [row.name for row in await rows(one, user="user-1")] == ["p3", "p1"]
-        assert [row.name for row in await rows(one, namespaces=["ns-1", "ns-4"])] == ["p4", "p1"]
-        assert await rows(one, namespaces=[]) == []
+        assert [row.name for row in await rows(one, namespaces={"ns-1": 0.0, "ns-4": 0.0})] == ["p4", "p1"]
+        assert [row.name for row in await rows(one, namespaces={"ns-1": 0.0, "ns-4": time.time()})] == ["p1"]
+        assert await rows(one, namespaces={}) == []
         assert [row.name for row in await rows(one, commit="3a")] == ["p3"]
         assert [row.name for row in await rows(one, verb="get", resource="secrets")] == ["x"]
         middle = (await rows(one, user="user-0"))[1]

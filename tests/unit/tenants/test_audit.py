@@ -1,68 +1,119 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from moorage.api.contracts import Attributes, Decision
-from moorage_tenants import names
-from moorage_tenants.audit import FileAuditor
+from moorage.api.contracts import Attributes, Decision, Identity
+from moorage.store.audit_chain import AuditRecord
+from moorage_tenants.audit import TableAuditor
+from moorage_tenants.audit.meter import BURST, Meter
+
+ALICE = Identity("alice", frozenset({"dev", "system:authenticated"}), impersonator="root")
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+class ListedChain:
+    """Keeps rows in a list."""
+
+    def __init__(self, *committed: str) -> None:
+        self.rows: list[AuditRecord] = []
+        self._committed = committed
+
+    def record(self, record: AuditRecord) -> None:
+        self.rows.append(record)
+
+    def is_committed(self, request_id: str) -> bool:
+        return request_id in self._committed
 
 
-def record(auditor: FileAuditor, verb: str, resource: str, *, allowed: bool = True) -> None:
-    document = {"data": {"password": "canary"}}
-    attributes = Attributes(names.team("a"), verb, resource=resource, namespace="a", name="x", document=document)
-    auditor.record(attributes, Decision(allowed), {"code": 200 if allowed else 403, "document": document})
+def rows(attributes: Attributes, decision: Decision, *committed: str, **outcome: Any) -> list[AuditRecord]:
+    chain = ListedChain(*committed)
+    TableAuditor(chain).record(attributes, decision, {"code": 200, "id": "r1", **outcome})
+    return chain.rows
 
 
-def test_writes_refusals_and_reads_of_secrets_are_kept_without_contents(tmp_path: Path) -> None:
-    path = tmp_path / "audit.log"
-    auditor = FileAuditor(path)
-    record(auditor, "create", "pods")
-    record(auditor, "list", "pods")
-    record(auditor, "get", "secrets")
-    record(auditor, "get", "pods", allowed=False)
-    auditor.close()
-    kept = [(line["verb"], line["resource"], line["allowed"], line["code"]) for line in lines(path)]
-    assert kept == [("create", "pods", True, 200), ("get", "secrets", True, 200), ("get", "pods", False, 403)]
-    assert {line["user"] for line in lines(path)} == {"team:a"}
-    assert "canary" not in path.read_text()
-    assert path.stat().st_mode & 0o777 == 0o600
+POLICY = [
+    ("list", "", "pods", "", "alice", False),
+    ("get", "", "secrets", "", "alice", True),
+    ("list", "", "secrets", "", "system:node:n", True),
+    ("get", "other.io", "secrets", "", "alice", False),
+    ("get", "", "pods", "log", "alice", False),
+    ("get", "", "pods", "exec", "alice", True),
+    ("create", "", "pods", "portforward", "alice", True),
+    ("create", "", "serviceaccounts", "token", "alice", True),
+    ("patch", "apps", "deployments", "", "alice", True),
+    ("create", "authorization.k8s.io", "selfsubjectaccessreviews", "", "alice", False),
+    ("create", "moorage.io", "transactions", "", "alice", False),
+    ("update", "coordination.k8s.io", "leases", "", "alice", False),
+    ("patch", "", "nodes", "status", "system:node:n", False),
+    ("patch", "", "nodes", "status", "alice", True),
+]
 
 
-def test_files_are_bounded(tmp_path: Path) -> None:
-    path = tmp_path / "audit.log"
-    for _ in range(12):
-        auditor = FileAuditor(path, file_bytes=500)
-        for _ in range(5):
-            record(auditor, "create", "pods")
-        auditor.close()
-    files = sorted(file.name for file in tmp_path.iterdir())
-    assert files == ["audit.log", "audit.log.1", "audit.log.2", "audit.log.3"]
+@pytest.mark.parametrize(("verb", "group", "resource", "subresource", "user", "expected"), POLICY)
+def test_what_is_allowed_leaves_a_row_where_the_policy_says_so(
+    verb: str, group: str, resource: str, subresource: str, user: str, expected: bool
+) -> None:
+    attributes = Attributes(Identity(user), verb, group, resource, subresource, "ns", "x")
+    assert bool(rows(attributes, Decision(True))) == expected
 
 
-def test_lines_that_found_no_room_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moorage_tenants.audit.QUEUED", 0)
-    path = tmp_path / "audit.log"
-    auditor = FileAuditor(path)
-    for _ in range(3):
-        record(auditor, "create", "pods")
-    monkeypatch.setattr("moorage_tenants.audit.QUEUED", 10)
-    record(auditor, "delete", "pods")
-    auditor.close()
-    first, second = lines(path)
-    assert first["missing"] == 3
-    assert second["verb"] == "delete"
+def test_a_refusal_always_leaves_a_row_with_its_reason() -> None:
+    attributes = Attributes(ALICE, "list", resource="pods", namespace="ns")
+    (row,) = rows(attributes, Decision(False, "no such right"), code=403, source_ip="192.0.2.1", user_agent="x" * 900)
+    assert (row.actor, row.verb, row.resource, row.namespace, row.allowed, row.code) == (
+        "alice",
+        "list",
+        "pods",
+        "ns",
+        False,
+        403,
+    )
+    assert row.detail == {
+        "groups": ["dev", "system:authenticated"],
+        "impersonator": "root",
+        "reason": "no such right",
+        "sourceIP": "192.0.2.1",
+        "userAgent": "x" * 512,
+    }
 
 
-def test_a_disk_that_refuses_stops_nobody(tmp_path: Path) -> None:
-    auditor = FileAuditor(tmp_path / "no" / "such" / "folder")
-    record(auditor, "create", "pods")
-    auditor.close()
-    record(auditor, "create", "pods")
+def test_a_write_that_was_committed_has_its_row_already() -> None:
+    attributes = Attributes(ALICE, "create", resource="pods", namespace="ns", document={"data": "canary"})
+    assert rows(attributes, Decision(True), "r1") == []
+    # One that changed nothing, or that failed for another reason than a right, has it from here.
+    (row,) = rows(attributes, Decision(True), "r2", code=409, document={"data": "canary"})
+    assert row.code == 409
+    assert "canary" not in repr(row)
+
+
+def test_a_watch_of_secrets_is_told_of_when_it_begins_and_not_again_when_it_ends() -> None:
+    attributes = Attributes(ALICE, "watch", resource="secrets", namespace="ns")
+    (row,) = rows(attributes, Decision(True), stage="started")
+    assert row.detail["stage"] == "started"
+    assert rows(attributes, Decision(True)) == []
+
+
+def test_a_flood_of_refusals_is_counted_instead_of_written() -> None:
+    now = 0.0
+    meter = Meter(lambda: now)
+    assert [meter.take("mallory") for _ in range(int(BURST))] == [0] * int(BURST)
+    assert [meter.take("mallory") for _ in range(5)] == [None] * 5
+    assert meter.take("alice") == 0
+    now += 1.0
+    assert meter.take("mallory") == 5
+    assert meter.take("mallory") == 0
+
+
+def test_the_count_goes_with_the_users_next_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("moorage_tenants.audit.auditor.time.monotonic", lambda: now)
+    chain = ListedChain()
+    auditor = TableAuditor(chain)
+    attributes = Attributes(ALICE, "list", resource="pods")
+    for _ in range(int(BURST) + 7):
+        auditor.record(attributes, Decision(False), {"code": 403})
+    assert len(chain.rows) == BURST
+    now = 1.0
+    auditor.record(attributes, Decision(False), {"code": 403})
+    assert chain.rows[-1].detail["refusalsNotShown"] == 7

@@ -77,6 +77,10 @@ _OWN_EDITED = (
     rule(WRITE, "secrets.moorage.io", "sealedsecrets"),
     rule("patch update", "core", "pods/ephemeralcontainers pods/resize"),
 )
+_OWN_ADMINISTERED = (
+    # What was done in their namespaces, by whomever.
+    rule("list", "moorage.io", "audit"),
+)
 
 PEOPLE = (
     cluster_role("cluster-admin", (rule("*", "*", "*"), urls("*", "*"))),
@@ -86,6 +90,7 @@ PEOPLE = (
     cluster_role("system:aggregate-to-admin", _ADMINISTERED, labels=joins("admin")),
     cluster_role("system:aggregate-to-edit", _EDITED, labels=joins("edit")),
     cluster_role("system:aggregate-to-view", _VIEWED, labels=joins("view")),
+    cluster_role("system:moorage:aggregate-to-admin", _OWN_ADMINISTERED, labels=joins("admin")),
     cluster_role("system:moorage:aggregate-to-edit", _OWN_EDITED, labels=joins("edit")),
     cluster_role("system:moorage:aggregate-to-view", _OWN_VIEWED, labels=joins("view")),
 )
