@@ -9,7 +9,7 @@ import pytest
 from moorage_tenants.podsecurity.evaluation import RULES, details, reasons, violations
 from moorage_tenants.podsecurity.levels import BASELINE, Policy, Standard, policy_of, stricter
 
-MODEST = {
+MODEST: dict[str, Any] = {
     "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
     "containers": [
         {
