@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.support.apiserver",
     "tests.support.docker",
     "tests.support.installation",
+    "tests.support.oidc",
 ]
 
 

@@ -26,6 +26,7 @@ ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "E
 FORBIDDEN = ("jku", "jwk", "x5u", "x5c", "crit", "b64", "zip", "enc")
 TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 LONGEST_HEADER = 2048
+LONGEST_KEY_ID = 256
 _LARGEST_INSTANT = 2**53
 
 
@@ -54,9 +55,9 @@ def read(token: str) -> Unverified | None:
         return None
     algorithm, key_id, issuer = header.get("alg"), header.get("kid", ""), claims.get("iss")
     kind = header.get("typ", "JWT")
-    if algorithm not in ALGORITHMS or not isinstance(key_id, str) or len(key_id) > 256:
+    if not all(isinstance(value, str) for value in (algorithm, key_id, issuer, kind)):
         return None
-    if not isinstance(kind, str) or kind.lower() not in TYPES or not isinstance(issuer, str) or not issuer:
+    if algorithm not in ALGORITHMS or len(key_id) > LONGEST_KEY_ID or kind.lower() not in TYPES or not issuer:
         return None
     return Unverified(token, algorithm, key_id, issuer)
 
@@ -64,7 +65,9 @@ def read(token: str) -> Unverified | None:
 def verified_claims(token: Unverified, key: Key) -> Mapping[str, Any] | None:
     """The claims, once the signature holds under ``key``; None where it does not."""
     try:
-        verified = jws.deserialize_compact(token.text, key, algorithms=[token.algorithm])
+        # Providers put fields of their own into headers: what must not be there was looked for in ``read``.
+        registry = jws.JWSRegistry(algorithms=[token.algorithm], strict_check_header=False)
+        verified = jws.deserialize_compact(token.text, key, registry=registry)
         claims = json.loads(verified.payload, parse_constant=_refuse_constant)
     except (JoseError, ValueError, TypeError) as error:
         log.debug("a token of %s was refused: %s", token.issuer, type(error).__name__)

@@ -151,6 +151,8 @@ def _key(data: dict[str, Any]) -> Key | None:
     try:
         match data.get("kty"):
             case "RSA":
+                if len(str(data["n"])) * 6 < SMALLEST_RSA:
+                    return None
                 key = RSAKey.import_key({name: data[name] for name in ("kty", "n", "e")})
                 return key if key.raw_value.key_size >= SMALLEST_RSA else None
             case "EC":
