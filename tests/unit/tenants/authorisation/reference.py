@@ -65,10 +65,7 @@ class World:
 
     def allows(self, user: str, groups: Iterable[str], namespace: str, *asked: str) -> bool:
         """Whether a verb, group, resource, subresource and name are granted."""
-        for rule in self.rules(user, groups, namespace):
-            if rule_allows(rule, *asked):
-                return True
-        return False
+        return any(rule_allows(rule, *asked) for rule in self.rules(user, groups, namespace))
 
     def rules(self, user: str, groups: Iterable[str], namespace: str) -> list[Rule]:
         """All rules that somebody holds in a namespace."""

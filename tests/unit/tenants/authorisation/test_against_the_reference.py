@@ -92,7 +92,9 @@ roles = st.builds(
 subjects = st.one_of(
     st.builds(lambda name: {"kind": "User", "name": name}, st.sampled_from(USERS)),
     st.builds(lambda name: {"kind": "Group", "name": name}, st.sampled_from(PEOPLE)),
-    st.builds(lambda home: {"kind": "ServiceAccount", "name": "bot", **home}, st.sampled_from([{}, {"namespace": "n2"}])),
+    st.builds(
+        lambda home: {"kind": "ServiceAccount", "name": "bot", **home}, st.sampled_from([{}, {"namespace": "n2"}])
+    ),
 )
 
 

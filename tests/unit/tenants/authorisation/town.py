@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from moorage.resources.kind import ResourceKey
 from moorage_tenants.authorisation.authorizer import RbacAuthorizer
 from moorage_tenants.authorisation.index import KINDS, GrantIndex
 from moorage_tenants.authorisation.nodes import NodeRole
@@ -52,8 +50,3 @@ class Town:
 
     def _cache(self, document: dict[str, Any]) -> MemoryCache:
         return next(self.caches[kind.storage] for kind in KINDS if kind.kind == document["kind"])
-
-
-def keys() -> Sequence[ResourceKey]:
-    """What the index follows."""
-    return [kind.storage for kind in KINDS]
