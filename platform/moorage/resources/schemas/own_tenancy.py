@@ -137,7 +137,6 @@ _PARTS: dict[str, Schema] = {
     f"{_T}.Secrets": structure(
         "How its secrets are kept.",
         {
-            "sealConfigMaps": flag("Whether ConfigMaps are encrypted like Secrets. Defaults to false."),
             "plainInGit": text(
                 "What happens to a push that contains a Secret in the clear: refuse, warn or allow. Defaults to refuse."
             ),
