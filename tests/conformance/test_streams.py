@@ -6,18 +6,15 @@ import base64
 import json
 import os
 import socket
-import ssl
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Subprotocol
+from websocket import ABNF, WebSocket, WebSocketBadStatusException, create_connection
 
 from tests.conformance.workloads import container, pod
 from tests.support.installation import Installation, free_port
@@ -43,28 +40,52 @@ def pods(api: Rest, shared: Kubectl, space: str, image: str) -> str:
     return path
 
 
+class Connection:
+    """An open WebSocket."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+        self.subprotocol = str(socket.getsubprotocol())
+
+    def send(self, data: bytes) -> None:
+        """A binary message."""
+        self._socket.send_binary(data)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """What comes until the server ends the connection."""
+        while True:
+            code, data = self._socket.recv_data()
+            if code == ABNF.OPCODE_CLOSE:
+                return
+            yield data.encode() if isinstance(data, str) else bytes(data)
+
+
 @contextmanager
 def websocket(
     installation: Installation, path: str, *protocols: str, headers: dict[str, str] | None = None
-) -> Iterator[ClientConnection]:
+) -> Iterator[Connection]:
     """A WebSocket as administrator."""
-    tls = ssl.create_default_context(cafile=str(installation.data_dir / "pki" / "ca.crt"))
     given = {"Authorization": f"Bearer {installation.token()}"} if headers is None else headers
-    with connect(
+    opened = create_connection(
         f"wss://127.0.0.1:{installation.port}{path}",
-        ssl=tls,
-        additional_headers=given,
-        subprotocols=[Subprotocol(one) for one in protocols] or None,
-        proxy=None,
-    ) as opened:
-        yield opened
+        timeout=30,
+        sslopt={"ca_certs": str(installation.data_dir / "pki" / "ca.crt")},
+        header=given,
+        subprotocols=list(protocols) or None,
+        suppress_origin=True,
+        http_no_proxy=["127.0.0.1"],
+    )
+    try:
+        yield Connection(opened)
+    finally:
+        end: Callable[[], None] = opened.shutdown
+        end()
 
 
-def by_channel(opened: ClientConnection) -> dict[int, bytes]:
+def by_channel(opened: Connection) -> dict[int, bytes]:
     """All that comes, by channel."""
     found: dict[int, bytes] = {}
-    for message in opened:
-        data = message.encode() if isinstance(message, str) else message
+    for data in opened:
         found[data[0]] = found.get(data[0], b"") + data[1:]
     return found
 
@@ -162,7 +183,7 @@ def test_exec_over_a_websocket(installation: Installation, pods: str) -> None:
         status = json.loads(by_channel(opened)[3])
     assert status["details"]["causes"] == [{"reason": "ExitCode", "message": "2"}]
     with websocket(installation, f"{pods}/web/exec?command=id&stdout=1", "base64.channel.k8s.io") as opened:
-        texts = [str(message) for message in opened]
+        texts = [message.decode() for message in opened]
     assert b"uid=0" in b"".join(base64.b64decode(text[1:]) for text in texts)
 
 
@@ -201,25 +222,28 @@ def test_refusals_come_before_the_upgrade(
     installation: Installation, pods: str, rest: str, code: int, text: str
 ) -> None:
     """A Status, as for every other request."""
-    with pytest.raises(InvalidStatus) as refused, websocket(installation, f"{pods}/{rest}", "v4.channel.k8s.io"):
+    with (
+        pytest.raises(WebSocketBadStatusException) as refused,
+        websocket(installation, f"{pods}/{rest}", "v4.channel.k8s.io"),
+    ):
         pass
-    assert refused.value.response.status_code == code
-    assert text in json.loads(refused.value.response.body or b"{}")["message"]
+    assert refused.value.status_code == code
+    assert text in json.loads(refused.value.resp_body or b"{}")["message"]
 
 
 def test_strangers_are_refused(installation: Installation, pods: str) -> None:
     """Without credentials nothing is told."""
     path = f"{pods}/web/exec?command=id&stdout=1"
-    with pytest.raises(InvalidStatus) as refused, websocket(installation, path, headers={}):
+    with pytest.raises(WebSocketBadStatusException) as refused, websocket(installation, path, headers={}):
         pass
-    assert refused.value.response.status_code == 401
+    assert refused.value.status_code == 401
 
 
 def test_logs_over_a_websocket(installation: Installation, pods: str) -> None:
     """Binary messages that together are the log (conformance: logs from websockets)."""
     path = f"{pods}/talker/log?container=main"
     with websocket(installation, path, "binary.k8s.io") as opened:
-        text = b"".join(one for one in opened if isinstance(one, bytes))
+        text = b"".join(opened)
     assert text.startswith(b"ready\n")
 
 
