@@ -121,6 +121,10 @@ class Router:
                 self._deadlines.end(clock)
                 ticket.leave()
                 ticket = _NOTHING_HELD
+                if decision.allowed:
+                    # It may last for hours: the audit is told when it begins.
+                    told = {**_outcome(request), "code": 200, "stage": "started"}
+                    self._service.config.auditor.record(attributes, decision, told)
             await self._serve(request, attributes, decision, options, only)
             # A create that the authorizer refused without its object may have been allowed with it.
             decision = decision if decision.allowed or request.code >= 400 else ALLOWED

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
 from moorage.api.config import MAX_TRANSACTION
 from moorage.api.contracts import (
+    Attributes,
+    Decision,
     Identity,
     Operation,
     OperationResult,
@@ -43,6 +45,8 @@ class _Run:
     request: TransactionRequest
     origin: Origin
     writers: Sequence[Writer]
+    noted: set[int] = field(default_factory=set)
+    """Operations whose refusal the audit knows of: what is planned again is refused again."""
 
 
 class Engine:
@@ -154,7 +158,25 @@ class Engine:
         """Raises ApiError 403. The view counts: a namespace of the same transaction may be what gives the right."""
         decision = await operations.permitted(self._service.config.authorizer, run.identity, operation, view)
         if not decision.allowed:
+            self._note_refusal(run, operation, decision)
             raise forbidden(operation.kind.group, operation.kind.plural, operation.name, decision.reason)
+
+    def _note_refusal(self, run: _Run, operation: Operation, decision: Decision) -> None:
+        """Members of a transaction are not requests of their own: nobody else tells the audit of them."""
+        if id(operation) in run.noted:
+            return
+        run.noted.add(id(operation))
+        kind = operation.kind
+        place = (kind.group, kind.plural, operation.subresource, operation.namespace, operation.name)
+        attributes = Attributes(run.identity, operation.verb, *place)
+        client = run.request.client
+        outcome = {
+            "code": 403,
+            "id": run.origin.request_id,
+            "source_ip": client.source_ip,
+            "user_agent": client.user_agent,
+        }
+        self._service.config.auditor.record(attributes, decision, outcome)
 
     async def _each(self, run: _Run) -> TransactionResult:
         """Plan each on the caches, commit all at once, and do what met another writer again by itself."""
