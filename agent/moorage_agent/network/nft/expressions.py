@@ -190,9 +190,9 @@ def remember(set_name: str, key: int, data: int, seconds: int) -> bytes:
     return _expression("dynset", text(1, set_name), u32(3, 0), u32(4, key), u32(5, data), u64(6, seconds * 1000))
 
 
-def forget(set_name: str, key: int) -> bytes:
-    """Take a key out of a dynamic map."""
-    return _expression("dynset", text(1, set_name), u32(3, 2), u32(4, key))
+def forget(set_name: str, key: int, data: int) -> bytes:
+    """Take a key out of a dynamic map; ``data`` is a register of the map's shape, which the kernel asks for."""
+    return _expression("dynset", text(1, set_name), u32(3, 2), u32(4, key), u32(5, data))
 
 
 def redirect(address: int = word(0), port: int | None = word(1)) -> bytes:

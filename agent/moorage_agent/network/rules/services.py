@@ -201,11 +201,11 @@ class _Port:
         known = (ex.source(), ex.lookup(clients, into=word(1)), ex.lookup(living, word(1)))
         into.chains[chain] = (
             (*known, ex.refresh(clients, word(0), word(1), seconds), ex.redirect(word(1), word(2))),
-            (ex.source(), ex.forget(clients, word(0))),
             (
                 ex.source(),
                 ex.random_number(len(every), word(1)),
                 ex.lookup(numbered, word(1), into=word(1)),
+                ex.forget(clients, word(0), word(1)),
                 ex.remember(clients, word(0), word(1), seconds),
                 ex.redirect(word(1), word(2)),
             ),
