@@ -1,7 +1,6 @@
 """What a pod asks of a node: resources, host ports.
 
-Source: Kubernetes' ``resourcehelper.PodRequests`` (KEP-753 for init containers that keep running) and the scheduler's
-``GetNonzeroRequests``.
+Source: the scheduler's ``GetNonzeroRequests``; what a pod asks for is counted in ``moorage.resources.core.pods.amounts``.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from moorage.resources import quantity
+from moorage.resources.core.pods.amounts import in_units, pod_amounts
 
 Amounts = dict[str, int]
 """Integers by resource: cpu in millicores, everything else in units (bytes, counts)."""
@@ -34,34 +33,12 @@ class HostPort(NamedTuple):
 
 def amounts(texts: Mapping[str, object] | None) -> Amounts:
     """A ``requests`` or ``allocatable`` map as integers."""
-    return {
-        name: quantity.milli(str(text)) if name == "cpu" else quantity.whole(str(text))
-        for name, text in (texts or {}).items()
-    }
+    return in_units({name: str(text) for name, text in (texts or {}).items()})
 
 
 def pod_requests(spec: Mapping[str, Any]) -> Amounts:
-    """The most that the pod needs at any time: all containers together, or one init container with those that keep running
-    from before it; plus overhead. Requests of the pod as a whole go before those of its containers.
-    """
-    total: Amounts = {}
-    for container in spec.get("containers") or ():
-        _add(total, _requests(container))
-    lasting: Amounts = {}
-    peak: Amounts = {}
-    for container in spec.get("initContainers") or ():
-        needs = _requests(container)
-        if container.get("restartPolicy") == "Always":
-            _add(lasting, needs)
-            _add(total, needs)
-            needs = dict(lasting)
-        else:
-            _add(needs, lasting)
-        _raise_to(peak, needs)
-    _raise_to(total, peak)
-    total.update(amounts((spec.get("resources") or {}).get("requests")))
-    _add(total, amounts(spec.get("overhead")))
-    return {name: amount for name, amount in total.items() if amount}
+    """The most that the pod needs at any time, as quotas count it too; nothing is left out that is more than 0."""
+    return {name: amount for name, amount in pod_amounts(spec).items() if amount}
 
 
 def scoring_requests(spec: Mapping[str, Any]) -> tuple[int, int]:
@@ -87,13 +64,3 @@ def host_ports(spec: Mapping[str, Any]) -> tuple[HostPort, ...]:
 
 def _requests(container: Mapping[str, Any]) -> Amounts:
     return amounts((container.get("resources") or {}).get("requests"))
-
-
-def _add(total: Amounts, more: Mapping[str, int]) -> None:
-    for name, amount in more.items():
-        total[name] = total.get(name, 0) + amount
-
-
-def _raise_to(total: Amounts, least: Mapping[str, int]) -> None:
-    for name, amount in least.items():
-        total[name] = max(total.get(name, 0), amount)
