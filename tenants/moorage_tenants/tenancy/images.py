@@ -62,5 +62,7 @@ def _absolute(pattern: str) -> str:
         return pattern if known else f"{DOCKER_HUB}/{pattern}"
     if pattern == "*":
         return pattern
-    named = "." in host or ":" in host or host == "localhost"
+    # As Docker reads a name without a slash: nginx:1.27 is an image and its tag; a host has a dot, or is localhost.
+    bare = host.partition(":")[0]
+    named = "." in bare or bare == "localhost"
     return f"{host}/*" if named else f"{DOCKER_HUB}/library/{pattern}"

@@ -1,0 +1,44 @@
+"""Amounts and bars of ``moorage tenants``, and which kubeconfig a command takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from moorage.cli import session
+from moorage.cli.tenants.amounts import WIDTH, bar, fullest, read_amounts, share
+
+
+def test_short_names_stand_for_requests() -> None:
+    found = read_amounts("--quota", ["cpu=8,memory=16Gi", "pods=5", "limits.cpu=9"])
+    assert found == {"requests.cpu": "8", "requests.memory": "16Gi", "pods": "5", "limits.cpu": "9"}
+
+
+@pytest.mark.parametrize("text", ["cpu", "=1", "cpu=", "cpu=lots"])
+def test_broken_amounts_are_named(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit):
+        read_amounts("--quota", [text])
+    assert f'--quota "{text}"' in capsys.readouterr().err
+
+
+def test_shares_and_bars() -> None:
+    assert share("500m", "2") == 0.25
+    assert share("0", "0") == 1.0
+    assert fullest({"pods": "10", "requests.cpu": "2"}, {"pods": "1", "requests.cpu": "1"}) == ("requests.cpu", 0.5)
+    assert fullest({}, {}) == ("", 0.0)
+    assert [len(bar(part)) for part in (0.0, 0.001, 0.5, 1.0, 7.0)] == [WIDTH] * 5
+    assert bar(0.001) != bar(0.0)
+
+
+def test_which_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, data = tmp_path / "own", tmp_path / "data"
+    data.mkdir()
+    monkeypatch.setattr(session, "USERS_KUBECONFIG", own)
+    assert session.find_kubeconfig(data, None) is None
+    own.touch()
+    assert session.find_kubeconfig(data, None) == own
+    (data / "kubeconfig").touch()
+    assert session.find_kubeconfig(data, None) is None
+    assert session.find_kubeconfig(data, Path(f"{tmp_path}/absent:{own}")) == own

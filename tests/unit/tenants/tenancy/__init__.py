@@ -1,0 +1,1 @@
+"""Rules of tenants without a server."""
