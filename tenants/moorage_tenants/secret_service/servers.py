@@ -22,7 +22,7 @@ from moorage_tenants.sealing.documents import DocumentSealer
 log = logging.getLogger(__name__)
 
 NAMESPACE = "kube-system"
-LABEL = "apiserver.kubernetes.io/identity"
+LABEL = "secrets.moorage.io/server"
 KEKS = "secrets.moorage.io/key-encryption-keys"
 SECONDS = 90
 RENEW = 30.0
@@ -55,7 +55,7 @@ class Servers:
             "metadata": {
                 "name": self._lease,
                 "namespace": NAMESPACE,
-                "labels": {LABEL: "moorage-server"},
+                "labels": {LABEL: "true"},
                 "annotations": {KEKS: ",".join(keys)},
             },
             "spec": {"holderIdentity": self.name, "leaseDurationSeconds": SECONDS, "renewTime": moment},
