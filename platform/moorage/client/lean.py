@@ -18,7 +18,9 @@ def lean_pod(pod: Document) -> Document:
     (metadata.get("annotations") or {}).pop("kubectl.kubernetes.io/last-applied-configuration", None)
     for field in _OF_THE_NODE:
         spec.pop(field, None)
-    claims = [each for each in spec.pop("volumes", None) or () if "persistentVolumeClaim" in each or "ephemeral" in each]
+    claims = [
+        each for each in spec.pop("volumes", None) or () if "persistentVolumeClaim" in each or "ephemeral" in each
+    ]
     if claims:
         spec["volumes"] = claims
     for part in ("containers", "initContainers"):
