@@ -16,7 +16,7 @@ from moorage.client.dial import serve_tunnel, tunnel_path
 from moorage.client.events import EventRecorder
 from moorage.client.informer import Informer
 from moorage.client.resource import PODS
-from moorage_agent import identity
+from moorage_agent import identity, joining
 from moorage_agent.engine import pause
 from moorage_agent.engine.contract import Engine, EngineError
 from moorage_agent.engine.docker import DockerEngine
@@ -67,12 +67,13 @@ class Agent:
         owner, node_uid = identity.remember(data, options.node, options.cluster_uid or identity.cluster_uid(ca_pem))
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(contextlib.closing(identity.lock(owner)))
+            own = await joining.credential(options.server, ca_pem, options.token_file, options.token, data)
             stack.push_async_callback(self.engine.close)
             client = await stack.enter_async_context(
                 ApiClient(
                     options.server,
-                    token=options.token,
-                    token_file=options.token_file,
+                    token=options.token if own is None else "",
+                    token_file=options.token_file if own is None else own,
                     ca_pem=ca_pem,
                     user_agent=f"moorage-agent/{__version__}",
                 )

@@ -78,7 +78,7 @@ async def run_agent(server: str, token_file: Path, ca_file: Path | None, node: s
     )
     try:
         await _until_stopped(Agent(options).run)
-    except (IdentityError, JoinTokenError, OSError) as error:
+    except (IdentityError, JoinTokenError, ClientError, OSError) as error:
         raise SetupError(str(error)) from None
 
 
