@@ -26,6 +26,8 @@ class Options:
     """Before pods of a node that does not exist are removed."""
     terminated_pods: int = 12_500
     """Finished pods that are kept."""
+    cluster_cidr: str = "10.244.0.0/16"
+    """The network that nodes' ranges of pod addresses are cut from."""
     workers: int = 8
     """Keys that one controller works on at a time."""
 

@@ -15,6 +15,7 @@ from moorage.controllers.deployment.controller import DeploymentController
 from moorage.controllers.endpoints.controller import EndpointsController
 from moorage.controllers.endpoints.servers import ApiServersController
 from moorage.controllers.garbage.collector import GarbageCollector
+from moorage.controllers.ipam.controller import NodeIpamController
 from moorage.controllers.namespaces.lifecycle import NamespaceController
 from moorage.controllers.namespaces.root_ca import RootCaController
 from moorage.controllers.namespaces.service_account import ServiceAccountController
@@ -43,6 +44,7 @@ _ALL = (
     PodGarbageCollector,
     EndpointsController,
     ApiServersController,
+    NodeIpamController,
     TenantController,
     GarbageCollector,  # last: it follows what is left with metadata only
 )

@@ -22,6 +22,8 @@ LEVEL_MODES = ("enforce", "warn", "audit")
 STRICTNESS: Mapping[str, int] = {"privileged": 0, "baseline": 1, "restricted": 2}
 _EXPOSED = frozenset({"NodePort", "LoadBalancer"})
 _EVERYWHERE = ("0.0.0.0/0", "::/0")
+POD_NETWORKS = ("10.244.0.0/16",)
+"""Where pods' addresses are from, unless the controllers are told otherwise (``Options.cluster_cidr``)."""
 
 assert all(name.startswith(RESERVED_PREFIXES) for name in PLATFORM_NAMESPACES)
 
@@ -49,7 +51,7 @@ def missing_marks(tenant: Document, namespace: Document) -> Document:
     return {name: marks for name, marks in (("labels", wanted), ("annotations", noted)) if marks}
 
 
-def furniture(tenant: Document, namespace: str, pod_networks: Sequence[str] = ()) -> list[Document]:
+def furniture(tenant: Document, namespace: str, pod_networks: Sequence[str] = POD_NETWORKS) -> list[Document]:
     """The objects that ``namespace`` of ``tenant`` holds. ``pod_networks`` (CIDR) are where pods' addresses are from."""
     made = [_isolation(tenant, pod_networks), _limits(tenant), *_quotas(tenant)]
     return [_placed(tenant, namespace, each) for each in made if each is not None]

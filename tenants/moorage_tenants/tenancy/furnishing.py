@@ -9,7 +9,7 @@ from moorage.resources.core.namespaces import NAMESPACE
 from moorage.resources.kind import GroupVersionKind, ResourceKey
 from moorage.resources.registry import Registry
 from moorage.resources.tenancy import MANAGED_LABEL, tenant_of
-from moorage.resources.tenancy_objects import furniture
+from moorage.resources.tenancy_objects import POD_NETWORKS, furniture
 from moorage_tenants.tenancy.policy import tenant_policy
 
 PROTECTED = (
@@ -23,7 +23,7 @@ PROTECTED = (
 class NamespaceFurniture:
     """Implements ``moorage.api.contracts.Companions`` for Namespaces that come to a tenant, leave it, or change it."""
 
-    def __init__(self, registry: Registry, pod_networks: Sequence[str] = ()) -> None:
+    def __init__(self, registry: Registry, pod_networks: Sequence[str] = POD_NETWORKS) -> None:
         self._registry = registry
         self._pod_networks = tuple(pod_networks)
 

@@ -132,3 +132,10 @@ def test_marks_raise_levels_and_never_lower_them() -> None:
     assert missing_marks(asked, strict) == {}
     lax = {"metadata": {"labels": {"cost": "1", level: "privileged"}}}
     assert missing_marks(asked, lax) == {"labels": {level: "baseline"}}
+
+
+def test_pods_of_others_do_not_come_in_as_the_outside() -> None:
+    """An exposed tenant is open to the outside of the cluster, not to pods of other tenants."""
+    peers = furniture(tenant(serviceTypes={"allowed": ["NodePort"]}), "shop")[0]["spec"]["ingress"][0]["from"]
+    blocks = [peer["ipBlock"] for peer in peers if "ipBlock" in peer]
+    assert [block.get("except") for block in blocks if block["cidr"] == "0.0.0.0/0"] == [["10.244.0.0/16"]]

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import struct
+from typing import cast
 
 import dns.exception
 import dns.flags
@@ -169,8 +170,8 @@ class _Datagrams(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio."""
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        # Neither asyncio's own transport nor uvloop's is a subclass of the abstract one before Python 3.12.
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Called by asyncio."""
