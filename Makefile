@@ -47,8 +47,9 @@ clean: down ## Stop everything and remove data, virtual environment and caches
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: tools
-tools: venv ## Fetch kubectl and helm for the tests into .tools/bin
+tools: venv ## Fetch kubectl, helm and an OpenID provider for the tests into .tools
 	@$(BIN)/python scripts/fetch_tools.py .tools
+	@$(BIN)/python scripts/fetch_provider.py .tools
 
 .PHONY: test
 test: check engine tools ## Run every test against the real parts, and a minute of chaos

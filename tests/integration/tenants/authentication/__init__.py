@@ -1,0 +1,1 @@
+"""Logging in, for real: providers, tokens and certificates against a running platform."""
