@@ -72,7 +72,7 @@ def test_relative_files_are_found_beside_the_kubeconfig(certificates: Certificat
     ("cluster", "user", "message"),
     [
         ({"insecure-skip-tls-verify": True}, {}, "insecure-skip-tls-verify is not supported"),
-        ({}, {"exec": {"command": "x"}}, "exec is not supported"),
+        ({}, {"auth-provider": {"name": "x"}}, "auth-provider is not supported"),
         ({"certificate-authority-data": "%%%"}, {}, "certificate-authority-data is not base64"),
     ],
 )
