@@ -53,6 +53,7 @@ class Agent:
         self.engine: Engine = engine or DockerEngine(options.docker)
         self.pods: Pods | None = None
         self.logs: Logs | None = None
+        self.streams: Streams | None = None
         self._sandbox_ready = False
         self._info: dict[str, Any] = {}
         """``status.nodeInfo``; the engine's part of it is filled in when the engine first answers."""
@@ -134,7 +135,7 @@ class Agent:
         informer = Informer(client, PODS, fields={"spec.nodeName": options.node})
         self.pods = pods = Pods(node, informer, orphan_grace=options.orphan_grace)
         self.logs = Logs(engine, pods.find)
-        streams = self._streams(pods, self.logs, stack)
+        self.streams = streams = self._streams(pods, self.logs, stack)
         async with asyncio.TaskGroup() as group:
             group.create_task(registration.run_status(), name="node status")
             group.create_task(registration.run_lease(), name="node lease")

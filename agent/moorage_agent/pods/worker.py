@@ -321,14 +321,15 @@ class PodWorker:
 
     def tell(self, kind: Literal["Normal", "Warning"], reason: str, message: str, container: str = "") -> None:
         """Record an event about the pod, or about one of its containers."""
+        if self.gone:
+            return
         about: Document = {"apiVersion": "v1", "kind": "Pod", "metadata": self.pod["metadata"]}
         if container:
             parts = ("containers", "initContainers", "ephemeralContainers")
             spec = self.pod["spec"]
             part = next(part for part in parts if any(one["name"] == container for one in spec.get(part) or ()))
             about["fieldPath"] = f"spec.{part}{{{container}}}"
-        if not self.gone:
-            self.node.recorder.record(about, kind, reason, message)
+        self.node.recorder.record(about, kind, reason, message)
 
     def container(self, name: str) -> Mapping[str, Any]:
         """A container's spec."""

@@ -20,9 +20,9 @@ class Tunnel:
 
     def __init__(self, rig: Rig) -> None:
         assert rig.agent is not None
-        assert rig.agent.logs is not None
+        assert rig.agent.streams is not None
         self.server = Mux(self._to_node)
-        self.node = Mux(self.server.feed, rig.agent.logs.serve)
+        self.node = Mux(self.server.feed, rig.agent.streams.serve)
 
     async def _to_node(self, message: bytes) -> None:
         await self.node.feed(message)
@@ -123,6 +123,6 @@ async def test_what_has_no_log_says_why(rig: Rig) -> None:
         await tunnel.read(pod, "x")
     with pytest.raises(TunnelError, match="is not known to this node"):
         await tunnel.read({"metadata": {"name": "nobody", "uid": "none"}})
-    stream = await tunnel.server.open({"kind": "exec"})
-    with pytest.raises(TunnelError, match="serves no streams of kind 'exec'"):
+    stream = await tunnel.server.open({"kind": "songs"})
+    with pytest.raises(TunnelError, match="serves no streams of kind 'songs'"):
         assert [chunk async for chunk in stream] == []
