@@ -163,6 +163,7 @@ async def _compose(
                 allocation,
                 *limiting(),
                 *sources.admissions,
+                *secret_parts.admissions,
                 PodSecurity(),
                 QuotaRequirements(),
                 *access.admissions,

@@ -23,6 +23,7 @@ from moorage.controllers.nodes.evictor import TaintEvictionController
 from moorage.controllers.nodes.lifecycle import NodeLifecycleController
 from moorage.controllers.nodes.pod_gc import PodGarbageCollector
 from moorage.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
+from moorage.controllers.rollouts.controller import RolloutController
 from moorage.controllers.tenants.controller import TenantController
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ _ALL = (
     ApiServersController,
     NodeIpamController,
     TenantController,
+    RolloutController,
     GarbageCollector,  # last: it follows what is left with metadata only
 )
 

@@ -20,6 +20,7 @@ from moorage.resources.kind import Document, FieldError
 from moorage.resources.label_selector import matches, selector_errors
 from moorage.resources.metadata import metadata_errors, metadata_update_errors
 from moorage.resources.printing import at
+from moorage.resources.rollout import annotation_errors
 
 Part = Mapping[str, Any]
 
@@ -106,6 +107,7 @@ def _check_strategy(errors: Errors, strategy: Part) -> None:
 def deployment_errors(deployment: Document) -> list[FieldError]:
     """What is wrong with a Deployment, whether new or changed."""
     errors = metadata_errors(deployment, names.dns_subdomain, namespaced=True)
+    errors += annotation_errors(deployment)
     spec: Part = deployment.get("spec") or {}
     check_not_negative(errors, "spec", spec, "replicas")
     _check_selector(errors, spec)

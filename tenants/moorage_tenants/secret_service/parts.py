@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from moorage.api.config import Mount
-from moorage.api.contracts import AdmissionRequest, Companion, Companions, Transactor
+from moorage.api.contracts import Admission, AdmissionRequest, Companion, Companions, Transactor
 from moorage.store.contracts import KeyStore, Store
 from moorage_tenants.sealed_secrets.keeping import Keeper
 from moorage_tenants.sealed_secrets.keys import SealingKeys
@@ -17,6 +17,7 @@ from moorage_tenants.sealing.rotation import KeyTable, Resealing, Rotation
 from moorage_tenants.secret_service import routes
 from moorage_tenants.secret_service.guard import Guard
 from moorage_tenants.secret_service.history import HistoryEndpoints, Versions
+from moorage_tenants.secret_service.rollout import PURPOSE, RolloutHashes
 from moorage_tenants.secret_service.rotating import Intervals, Rotator
 from moorage_tenants.secret_service.sealed import SealedEndpoints
 from moorage_tenants.secret_service.servers import Servers
@@ -47,6 +48,11 @@ class SecretParts:
     def companions(self) -> tuple[Companions, ...]:
         """What is written together with SealedSecrets; asked for once the store is open."""
         return (_LateUnsealing(self),)
+
+    @property
+    def admissions(self) -> tuple[Admission, ...]:
+        """What is written into workloads that watch Secrets or ConfigMaps; asked for once the store is open."""
+        return (RolloutHashes(lambda: self.sealer.derived(PURPOSE)),)
 
     async def check(self) -> None:
         """Open what this server must be able to open. Raises BadKek with one sentence, InvalidTag, Unavailable."""
