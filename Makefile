@@ -11,6 +11,8 @@ DATA_DIR ?= $(CURDIR)/.moorage
 LISTEN ?= 127.0.0.1:6443
 PORT ?= 8080
 CHAOS_SECONDS ?= 600
+# Tests wait for containers and timers more than they compute: more processes than cores.
+TEST_PROCESSES ?= 3
 
 .PHONY: help
 help: ## List the targets
@@ -53,7 +55,10 @@ tools: venv ## Fetch kubectl, helm and an OpenID provider for the tests into .to
 
 .PHONY: test
 test: check engine tools ## Run every test against the real parts, and a minute of chaos
-	@$(BIN)/python -m pytest tests/unit tests/integration tests/conformance tests/chaos $(PYTEST)
+	@failed=0; \
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile tests/unit tests/integration tests/conformance $(PYTEST) || failed=1; \
+	$(BIN)/python -m pytest tests/chaos $(PYTEST) || failed=1; \
+	exit $$failed
 
 .PHONY: check
 check: venv ## Run ruff, mypy and import-linter
