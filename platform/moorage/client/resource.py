@@ -66,6 +66,8 @@ POLICY_RULES = Resource("network.moorage.io", "v1", "policyrules", "PolicyRules"
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 
+POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 
 APPLICATIONS = Resource("gitops.moorage.io", "v1", "applications", "Application")
@@ -92,6 +94,7 @@ BUILT_IN = (
     POLICY_RULES,
     DEPLOYMENTS,
     REPLICA_SETS,
+    POD_DISRUPTION_BUDGETS,
     LEASES,
     APPLICATIONS,
     REPOSITORIES,

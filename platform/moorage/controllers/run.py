@@ -12,6 +12,7 @@ from moorage.client.api import ApiClient
 from moorage.client.informer import Informers
 from moorage.controllers.context import Context, Options
 from moorage.controllers.deployment.controller import DeploymentController
+from moorage.controllers.disruption.controller import DisruptionController
 from moorage.controllers.endpoints.controller import EndpointsController
 from moorage.controllers.endpoints.servers import ApiServersController
 from moorage.controllers.garbage.collector import GarbageCollector
@@ -47,6 +48,7 @@ _ALL = (
     ApiServersController,
     NodeIpamController,
     TenantController,
+    DisruptionController,
     RolloutController,
     GarbageCollector,  # last: it follows what is left with metadata only
 )

@@ -1,4 +1,4 @@
-"""The subresources of pods that are no plain documents: ``/binding`` and ``/log``."""
+"""The subresources of pods that are no plain documents: ``/binding``, ``/eviction`` and ``/log``."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from moorage.api.streams.asking import container
 from moorage.api.tunnel import api_error
 from moorage.api.writing import binding
 from moorage.api.writing.contracts import Planned, View
+from moorage.api.writing.eviction import evicted, options_of
 from moorage.client.tunnel import TunnelError
 from moorage.resources import timestamps
 from moorage.resources.core.pods.declaration import BINDING
 from moorage.resources.kind import Document
+from moorage.resources.policy import EVICTION
 
 SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 FIRST_SECONDS = 1.0
@@ -40,6 +42,20 @@ async def bind(service: Service, request: Request) -> None:
             return binding.bound(request.kind, old, body(), name)
 
         return await service.planner.update(view, writer, request.kind, request.namespace, name, change, "binding")
+
+    await service.executor.run(plan, writer, service.origin(request, writer.manager))
+    await send_value(request, SUCCESS, 201)
+
+
+async def evict(service: Service, request: Request) -> None:
+    """POST of ``pods/NAME/eviction``."""
+    options = write_options(request.query, "CreateOptions")
+    body = await object_body(request, EVICTION, options.strictness)
+    dry_run = options.dry_run or options_of(body(), dry_run=False).dry_run
+    writer = service.writer(request, options.manager, dry_run, options.strictness)
+
+    async def plan(view: View) -> Planned:
+        return await evicted(service.planner, view, writer, request.kind, request.namespace, request.name, body())
 
     await service.executor.run(plan, writer, service.origin(request, writer.manager))
     await send_value(request, SUCCESS, 201)

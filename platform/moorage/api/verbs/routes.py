@@ -35,6 +35,7 @@ OBJECT: dict[tuple[str, str], ObjectVerb] = {
     ("scale", "patch"): scaling.patch_scale,
     ("finalize", "update"): finalizing.finalize,
     ("binding", "create"): podverbs.bind,
+    ("eviction", "create"): podverbs.evict,
     ("log", "get"): podverbs.log,
     ("ephemeralcontainers", "get"): reading.get,
     ("ephemeralcontainers", "update"): writing.update,
@@ -81,10 +82,8 @@ async def serve(service: Service, request: Request, refused: Decision | None) ->
         await own(service, request)
         return
     if request.verb == "create" and not request.subresource:
-        if request.name or "create" not in kind.verbs:
-            raise not_allowed()
-        if kind.namespaced and not request.namespace:
-            raise not_allowed()
+        if request.name or "create" not in kind.verbs or (kind.namespaced and not request.namespace):
+            raise not_allowed() if refused is None else forbidden(kind.group, kind.plural, request.name, refused.reason)
         await writing.create(service, request, refused)
         return
     handler = OBJECT.get((request.subresource, request.verb))

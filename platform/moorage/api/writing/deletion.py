@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import calendar
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from moorage.api import conversion
@@ -33,9 +34,19 @@ class Deleter:
         self._planner = planner
 
     async def delete(
-        self, view: View, writer: Writer, kind: Kind, namespace: str, name: str, options: DeleteOptions
+        self,
+        view: View,
+        writer: Writer,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        options: DeleteOptions,
+        *,
+        mark: Callable[[Document], Document] | None = None,
     ) -> Planned:
-        """The end of an object, or its beginning. Raises ApiError 403, 404, 409."""
+        """The end of an object, or its beginning. ``mark`` is what the object is to say from then on, beside that it goes.
+        Raises ApiError 403, 404, 409.
+        """
         if namespaces.is_namespace(kind):
             namespaces.check_deletable(name)
         current = await view.get(kind, namespace, name)
@@ -57,7 +68,8 @@ class Deleter:
             writer.warnings,
         )
         await self._admit(request)
-        return await self._planner.joined(self.plan(kind, current, old, options), request, None)
+        last = old if mark is None else mark(old)
+        return await self._planner.joined(self.plan(kind, current, last, options), request, None)
 
     def plan(self, kind: Kind, current: Entry, old: Document, options: DeleteOptions) -> Planned:
         """Decide for an object that is there; ``old`` is its document, which this may change."""

@@ -62,6 +62,7 @@ POD = Kind(
         (
             status_of("", "v1", "Pod"),
             Subresource("binding", GroupVersionKind("", "v1", "Binding"), ("create",)),
+            Subresource("eviction", GroupVersionKind("policy", "v1", "Eviction"), ("create",)),
             Subresource("log", GroupVersionKind("", "v1", "Pod"), ("get",)),
             Subresource(
                 "ephemeralcontainers",
