@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 import uvloop
@@ -54,7 +54,7 @@ from moorage_tenants.secret_service.parts import SecretParts
 from moorage_tenants.secret_service.parts import run as run_loops
 from moorage_tenants.tenancy import NamespaceFurniture, TenancyAdmission, TenantUsage
 
-__all__ = ["ConfigError", "ServerConfig", "serve"]
+__all__ = ["ConfigError", "ServerConfig", "composed", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,14 @@ def serve(config: ServerConfig) -> None:
 
 
 async def _serve(config: ServerConfig) -> None:
+    async with composed(config) as app:
+        await _listen(config, app)
+    log.info("ended")
+
+
+@contextlib.asynccontextmanager
+async def composed(config: ServerConfig) -> AsyncIterator[MoorageApp]:
+    """The application with everything that works beside it, for as long as the context lasts. Raises ConfigError."""
     database = await asyncio.to_thread(server_database.prepare, config.database_url, config.database_password)
     name = f"{socket.gethostname()}:{config.listen.port}"
     secret_parts = SecretParts(config.kek)
@@ -86,7 +94,7 @@ async def _serve(config: ServerConfig) -> None:
         counting = asyncio.create_task(usage.run(lambda: not app.startup.waiting_for), name="tenant usage")
         try:
             async with sources:
-                await _listen(config, app)
+                yield app
         finally:
             following.cancel()
             keeping.cancel()
@@ -94,7 +102,6 @@ async def _serve(config: ServerConfig) -> None:
             telling.cancel()
             await asyncio.gather(following, keeping, counting, telling, return_exceptions=True)
             access.close()
-    log.info("ended")
 
 
 async def _check_keys(secret_parts: SecretParts) -> None:

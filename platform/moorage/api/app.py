@@ -49,6 +49,9 @@ class MoorageApp(FastAPI):
         self._router = Router(service)
         self._mounts = tuple(mount._replace(prefix=mount.prefix.rstrip("/")) for mount in service.config.mounts)
         self._prefixes = tuple(mount.prefix for mount in self._mounts)
+        tunnels = service.config.tunnels
+        self.node_sockets = {"tunnel": tunnels.accept, "dial": tunnels.accept_peer}
+        """WebSockets of nodes, by the last part of their path; each checks who comes by itself."""
         add_health_routes(self, service, self.startup)
         add_public_routes(self, service, self._router)
         error_handlers(self)
@@ -88,11 +91,9 @@ class MoorageApp(FastAPI):
             and path.name
         ):
             scope["path_params"] = {"node": path.name}
-            if path.subresource == "tunnel":
-                await self.service.config.tunnels.accept(socket)
-                return
-            if path.subresource == "dial":
-                await self.service.config.tunnels.accept_peer(socket)
+            serve = self.node_sockets.get(path.subresource)
+            if serve is not None:
+                await serve(socket)
                 return
         if path is not None and path.resource == "pods" and path.group == "":
             await endpoint.serve(self.service, self._router, Socket(scope, receive, send), path)
