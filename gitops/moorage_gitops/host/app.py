@@ -16,7 +16,7 @@ from moorage_gitops.host.config import GitHostConfig
 from moorage_gitops.host.git import refs
 from moorage_gitops.host.host import Host
 from moorage_gitops.host.http import fetch, head, receive
-from moorage_gitops.host.http.access import Access, Caller, Hosted, Target, target
+from moorage_gitops.host.http.access import ENDPOINTS, Access, Caller, Hosted, Target, target
 from moorage_gitops.host.http.exchange import Disconnected, Exchange, Refusal
 from moorage_gitops.host.push.deployment import Deployment
 from moorage_gitops.host.push.session import PushSession
@@ -32,6 +32,9 @@ def build_git_app(config: GitHostConfig) -> GitApp:
 
 class GitApp:
     """Serves ``/git/NAMESPACE/NAME.git``."""
+
+    endpoints = ENDPOINTS
+    """(method, path below the mount) of everything that is served."""
 
     def __init__(self, host: Host) -> None:
         self.host = host

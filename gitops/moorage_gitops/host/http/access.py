@@ -21,6 +21,14 @@ from moorage_gitops.host.http.exchange import Exchange, Refusal
 _PATH = re.compile(
     r"/(?P<namespace>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/(?P<service>info/refs|git-upload-pack|git-receive-pack)\Z"
 )
+_REPOSITORY = "/{namespace}/{name}.git"
+ENDPOINTS = (
+    ("GET", f"{_REPOSITORY}/info/refs?service=git-upload-pack"),
+    ("GET", f"{_REPOSITORY}/info/refs?service=git-receive-pack"),
+    ("POST", f"{_REPOSITORY}/git-upload-pack"),
+    ("POST", f"{_REPOSITORY}/git-receive-pack"),
+)
+"""(method, path) of all that ``_PATH`` and ``target`` let through."""
 _CHALLENGE = ((b"www-authenticate", b'Basic realm="Moorage", charset="UTF-8"'),)
 DEFAULT_BRANCH = "main"
 
