@@ -39,6 +39,7 @@ from moorage_gitops.host.app import build_git_app
 from moorage_gitops.host.config import GitHostConfig
 from moorage_tenants.audit import AuditEndpoints, TableAuditor
 from moorage_tenants.audit import mounts as audit_mounts
+from moorage_tenants.authentication.requesting import CertificateRequests
 from moorage_tenants.authentication.setup import PREFIXES, Settings, Sources
 from moorage_tenants.authorisation.defaults import brought_up_to_date
 from moorage_tenants.authorisation.flows import TenantFlows
@@ -146,8 +147,9 @@ async def _compose(
     access = await open_access(store, registry)
     authenticator, authorizer = sources.authenticator, access.authorizer
     own = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    own.include_router(sources.router(authorizer))
+    own.include_router(sources.router(authorizer, auditor))
     transactor = _LateTransactor()
+    flows = TenantFlows(authorizer.index.tenants)
     git = GitHostConfig(
         directory=config.git_dir,
         registry=registry,
@@ -156,6 +158,7 @@ async def _compose(
         authenticator=sources.for_git,
         authorizer=authorizer,
         auditor=auditor,
+        flow_owners=flows,
     )
     guard = Guard(authenticator, authorizer, auditor)
     app = build_app(
@@ -170,6 +173,7 @@ async def _compose(
                 allocation,
                 *limiting(),
                 *sources.admissions,
+                CertificateRequests(authorizer),
                 *secret_parts.admissions,
                 PodSecurity(),
                 QuotaRequirements(),
@@ -178,14 +182,14 @@ async def _compose(
             companions=(
                 *sources.companions,
                 allocation,
-                NamespaceFurniture(registry),
+                NamespaceFurniture(registry, config.pod_cidrs),
                 *secret_parts.companions,
                 *access.companions,
             ),
             bootstrap=(*SYSTEM_CLASSES, *access.bootstrap),
             bring_up_to_date=brought_up_to_date,
             reviewer=authorizer,
-            flow_owners=TenantFlows(authorizer.index.tenants),
+            flow_owners=flows,
             service_cidrs=config.service_cidrs,
             advertise=config.advertise,
             auditor=auditor,

@@ -20,6 +20,7 @@ from moorage_gitops.host.http.access import ENDPOINTS, Access, Caller, Hosted, T
 from moorage_gitops.host.http.exchange import Disconnected, Exchange, Refusal
 from moorage_gitops.host.push.deployment import Deployment
 from moorage_gitops.host.push.session import PushSession
+from moorage_gitops.host.turns import Turn
 from moorage_gitops.host.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
@@ -64,20 +65,25 @@ class GitApp:
 
     async def _serve(self, exchange: Exchange) -> None:
         wanted = target(exchange)
-        caller = await self._access.caller(exchange)
+        caller = await self._access.caller(exchange, wanted)
         await self._access.check(caller, wanted)
         hosted = await self._access.find(wanted)
         if hosted is None:
             await self._missing(exchange, caller, wanted)
         elif wanted.advertise:
-            repository = await self.host.repositories.open(hosted.uid, hosted.branch)
-            async with self.host.lock(hosted.uid):
-                await refs.repair(self.host.git, repository, await self.host.config.store.refs(hosted.uid))
-            await fetch.advertise(self.host.git, repository, wanted.service, exchange)
+            async with self.host.uploads.turn(caller, wanted):
+                await self._advertise(exchange, wanted, hosted)
         elif wanted.pushing:
             await self._receive(exchange, caller, wanted, hosted)
         else:
-            await self._upload(exchange, hosted)
+            async with self.host.uploads.turn(caller, wanted):
+                await self._upload(exchange, hosted)
+
+    async def _advertise(self, exchange: Exchange, wanted: Target, hosted: Hosted) -> None:
+        repository = await self.host.repositories.open(hosted.uid, hosted.branch)
+        async with self.host.lock(hosted.uid):
+            await refs.repair(self.host.git, repository, await self.host.config.store.refs(hosted.uid))
+        await fetch.advertise(self.host.git, repository, wanted.service, exchange)
 
     async def _missing(self, exchange: Exchange, caller: Caller, wanted: Target) -> None:
         if not wanted.pushing:
@@ -95,12 +101,11 @@ class GitApp:
 
     async def _upload(self, exchange: Exchange, hosted: Hosted) -> None:
         repository = await self.host.repositories.open(hosted.uid, hosted.branch)
-        async with self.host.uploads:
-            await fetch.serve(self.host.git, repository, self.host.config.limits, exchange)
+        await fetch.serve(self.host.git, repository, self.host.config.limits, exchange)
 
     async def _receive(self, exchange: Exchange, caller: Caller, wanted: Target, hosted: Hosted | None) -> None:
         limits = self.host.config.limits
-        async with self.host.receives:
+        async with self.host.receives.turn(caller, wanted) as turn:
             body = fetch.bounded(exchange.body(), limits.pack_bytes + head.MAX_HEAD)
             try:
                 first = await head.read_head(body, limits)
@@ -112,8 +117,11 @@ class GitApp:
                     document = await setup.create(self.host, caller, wanted, setup.first_branch(first.refs))
                     made.append((REPOSITORY, document))
                     hosted = Hosted.of(document)
-                await self._push(exchange, caller, hosted, first, body, made)
+                session = await self._push(exchange, caller, hosted, first, body, made, turn)
+                if not session.accepted:
+                    self._access.refused_push(caller, wanted, session.commit)
             except head.BadPush as refusal:
+                self._access.refused_push(caller, wanted, "")
                 # The client reads the answer once it has sent everything.
                 await fetch.drain(body)
                 await receive.refuse(exchange, refusal)
@@ -126,7 +134,8 @@ class GitApp:
         first: head.PushHead,
         body: AsyncIterator[bytes],
         made: list[tuple[Kind, Document]],
-    ) -> None:
+        turn: Turn,
+    ) -> PushSession:
         session: PushSession | None = None
 
         async def settled() -> None:
@@ -141,11 +150,12 @@ class GitApp:
             repository = await self.host.repositories.open(hosted.uid, hosted.branch)
             url = _url(self.host.config.base_url, exchange, hosted)
             deployment = Deployment(self.host, hosted, repository, applications, caller, url)
-            session = PushSession(deployment, self.host.lock(hosted.uid), first.options)
+            session = PushSession(deployment, self.host.lock(hosted.uid), first.options, turn.rest)
             await receive.serve(self.host.git, repository, exchange, first, body, session, settled)
         finally:
             await settled()
         await self._upkeep.after_push(hosted.uid, repository)
+        return session
 
 
 def _url(base: str, exchange: Exchange, hosted: Hosted) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moorage.api.contracts import Auditor, Authenticator, Authorizer, Transactor
+from moorage.api.fairness.contracts import FlowOwners, NoOwners
 from moorage.resources.registry import Registry
 from moorage.store.contracts import Store
 from moorage_gitops.host.manifests.limits import ManifestLimits
@@ -28,10 +29,22 @@ class GitLimits:
     """Address space of a Git process, bytes: what an object that unpacks to gigabytes runs into."""
     seconds: float = 600.0
     """One request, uploading included."""
-    receives: int = 8
+    receives: int = 16
     """Pushes at a time."""
-    uploads: int = 16
+    receives_each: int = 2
+    """Pushes at a time of one tenant, or of one user who works for none."""
+    uploads: int = 32
     """Fetches at a time."""
+    uploads_each: int = 4
+    """Fetches at a time of one tenant or user."""
+    waits: int = 256
+    """Pushes that are applied and wait for health."""
+    waits_each: int = 16
+    """Such pushes of one tenant or user; a further one keeps its place among the pushes."""
+    queue: int = 50
+    """Requests of one tenant or user that wait."""
+    patience: float = 60.0
+    """Seconds that a request waits for its turn."""
     wait_seconds: float = 300.0
     """How long ``git push -o wait`` waits for health."""
 
@@ -56,6 +69,8 @@ class GitHostConfig:
     authenticator: Authenticator
     authorizer: Authorizer
     auditor: Auditor
+    flow_owners: FlowOwners = field(default_factory=NoOwners)
+    """On whose account a push or fetch runs: each tenant has a turn of its own."""
     base_url: str = ""
     """``https://HOST:PORT/git``, for ``Repository.status.url``; where empty, the request's own Host header is used."""
     limits: GitLimits = field(default_factory=GitLimits)

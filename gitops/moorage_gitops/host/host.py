@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 
+from moorage.api.fairness.queues import Level
 from moorage_gitops.host.config import GitHostConfig
 from moorage_gitops.host.git.repositories import Repositories
+from moorage_gitops.host.turns import Turns
 
 
 class Host:
@@ -16,8 +18,12 @@ class Host:
         self.config = config
         self.repositories = Repositories(config.directory, config.limits)
         self.git = self.repositories.git
-        self.receives = asyncio.Semaphore(config.limits.receives)
-        self.uploads = asyncio.Semaphore(config.limits.uploads)
+        limits, owners = config.limits, config.flow_owners
+        pushes = Level("git-push", limits.receives, limits.queue, limits.patience, limits.receives_each)
+        fetches = Level("git-fetch", limits.uploads, limits.queue, limits.patience, limits.uploads_each)
+        waits = Level("git-wait", limits.waits, 0, 0, limits.waits_each)
+        self.receives = Turns(pushes, waits, owners)
+        self.uploads = Turns(fetches, waits, owners)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def lock(self, uid: str) -> asyncio.Lock:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from moorage.api.contracts import Identity, Operation, TransactionRequest
+from moorage.api.contracts import Operation, TransactionRequest
 from moorage.api.errors import ApiError
 from moorage.resources.gitops import APPLICATION, REPOSITORY
 from moorage.resources.kind import Document, Kind
@@ -35,7 +35,7 @@ async def create(host: Host, caller: Caller, target: Target, branch: str) -> Doc
         "metadata": {"namespace": target.namespace, "name": target.name},
         "spec": {"deployBranch": branch},
     }
-    return await _write(host, caller.identity, _create(REPOSITORY, document), caller.request_id)
+    return await _write(host, caller, _create(REPOSITORY, document))
 
 
 async def applications(host: Host, caller: Caller, hosted: Hosted) -> tuple[list[Application], Document | None]:
@@ -56,7 +56,7 @@ async def applications(host: Host, caller: Caller, hosted: Hosted) -> tuple[list
             "metadata": {"namespace": hosted.namespace, "name": hosted.name},
             "spec": {"repository": hosted.name},
         }
-        made = await _write(host, caller.identity, _create(APPLICATION, document), caller.request_id)
+        made = await _write(host, caller, _create(APPLICATION, document))
         mine = [made]
     alive = [document for document in mine if not document["metadata"].get("deletionTimestamp")]
     return [Application.of(document, hosted.branch, hosted.path) for document in alive], made
@@ -74,9 +74,8 @@ async def take_back(host: Host, caller: Caller, made: Sequence[tuple[Kind, Docum
         )
         for kind, document in made
     ]
-    await host.config.transactor.transact(
-        caller.identity, TransactionRequest(operations=operations, request_id=caller.request_id)
-    )
+    request = TransactionRequest(operations=operations, request_id=caller.request_id, client=caller.client)
+    await host.config.transactor.transact(caller.identity, request)
     for kind, document in made:
         if kind is REPOSITORY:
             host.repositories.remove(document["metadata"]["uid"])
@@ -94,10 +93,12 @@ def _create(kind: Kind, document: Document) -> Operation:
     )
 
 
-async def _write(host: Host, identity: Identity, operation: Operation, request_id: str) -> Document:
-    request = TransactionRequest(operations=[operation], field_manager=FIELD_MANAGER, request_id=request_id)
+async def _write(host: Host, caller: Caller, operation: Operation) -> Document:
+    request = TransactionRequest(
+        operations=[operation], field_manager=FIELD_MANAGER, request_id=caller.request_id, client=caller.client
+    )
     try:
-        result = await host.config.transactor.transact(identity, request)
+        result = await host.config.transactor.transact(caller.identity, request)
     except (Unavailable, OutcomeUnknown, ApiError) as error:
         raise Refusal(503, f"the repository could not be created: {error}; push again") from error
     refused = next((item.error for item in result.results if item.error), result.error)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from moorage.api.config import Mount
+from moorage.api.config import ApiConfig, Mount
 from moorage.api.contracts import Identity
 from moorage.resources.builtin import builtin_registry
 from moorage_gitops.host.app import build_git_app
@@ -60,12 +60,16 @@ class Hosted:
 
 @asynccontextmanager
 async def serve_git(
-    database_url: str, certificates: Certificates, directory: Path, on_step: Callable[[str], Awaitable[None]] = no_step
+    database_url: str,
+    certificates: Certificates,
+    directory: Path,
+    on_step: Callable[[str], Awaitable[None]] = no_step,
+    compose: Callable[[ApiConfig], Awaitable[ApiConfig]] | None = None,
 ) -> AsyncIterator[Hosted]:
-    """A server on ``database_url`` whose repositories are in ``directory``."""
+    """A server on ``database_url`` whose repositories are in ``directory``. ``compose`` as in ``serve_api``."""
     late = Late()
     policies = Policies(authenticator=GitAuthenticator())
-    async with serve_api(database_url, certificates, policies, mounts=[Mount("/git", late)]) as api:
+    async with serve_api(database_url, certificates, policies, compose=compose, mounts=[Mount("/git", late)]) as api:
         late.app = build_git_app(
             GitHostConfig(
                 directory=directory,
@@ -74,7 +78,7 @@ async def serve_git(
                 transactor=api.app.transactor,
                 authenticator=policies.authenticator,
                 authorizer=policies.authorizer,
-                auditor=policies.auditor,
+                auditor=api.app.service.config.auditor,
                 on_step=on_step,
             )
         )

@@ -48,7 +48,9 @@ async def test_a_pack_that_is_too_large(tight: Rig, work: Work) -> None:
     assert (await other.push(tight.url())).code == 0
 
 
-async def send_half_a_push(rig: Rig, work: Work) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def send_half_a_push(
+    rig: Rig, work: Work, name: str = "web"
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """The beginning of a request whose rest never comes."""
     commit = await work.commit({"a.yaml": config_map("a", k="1"), "noise.bin": NOISE[:100_000]})
     command = f"{'0' * 40} {commit} refs/heads/main\0report-status side-band-64k".encode()
@@ -56,7 +58,7 @@ async def send_half_a_push(rig: Rig, work: Work) -> tuple[asyncio.StreamReader, 
     reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
     credentials = base64.b64encode(b"git:admin-token").decode()
     writer.write(
-        f"POST /git/shop/web.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n"
+        f"POST /git/shop/{name}.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n"
         "Content-Type: application/x-git-receive-pack-request\r\nContent-Length: 120000\r\nExpect: 100-continue\r\n\r\n".encode()
     )
     assert (await reader.readline()).startswith(b"HTTP/1.1 100")
@@ -109,5 +111,25 @@ async def test_more_pushes_than_may_run_at_a_time(tmp_path: Path) -> None:
             await work.commit({"a.yaml": config_map(f"a{index}", k="0")})
         pushed = await asyncio.gather(*(work.push(rig.url(f"shop/r{i}")) for i, work in enumerate(works)))
         assert [ran.code for ran in pushed] == [0] * 6
+    finally:
+        await rig.stop()
+
+
+async def test_pushes_that_do_not_go_on_hold_up_nobody_but_their_own_user(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "server", limits=GitLimits(receives=4, receives_each=2, patience=1, seconds=60))
+    await rig.start()
+    try:
+        await add_namespace(rig, "shop")
+        held = [await send_half_a_push(rig, await Work(tmp_path / f"w{i}").init(), f"slow{i}") for i in range(2)]
+        work = await Work(tmp_path / "work").init()
+        await work.commit({"a.yaml": config_map("a", k="0")})
+        assert (await work.push(rig.url("shop/other", "shop-token"))).code == 0
+        refused = await work.push(rig.url("shop/mine", "admin-token"))
+        assert "429" in refused.err
+        for _reader, writer in held:
+            writer.close()
+            await writer.wait_closed()
+        await until(lambda: rig.names("gitops.moorage.io", "repositories") == ["other"])
+        assert (await work.push(rig.url("shop/other", "admin-token"))).code == 0
     finally:
         await rig.stop()

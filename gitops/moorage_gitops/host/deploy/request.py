@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import orjson
 
-from moorage.api.contracts import Identity, Operation, TransactionRequest
+from moorage.api.contracts import Operation, TransactionRequest
 from moorage.resources.gitops import APPLICATION, REPOSITORY
 from moorage.resources.kind import Document, Kind
 from moorage.store.contracts import Key, RefUpdate
 from moorage_gitops.host.deploy.outcome import Counts, Effect
 from moorage_gitops.host.deploy.plan import MERGE_PATCH, Plan
-from moorage_gitops.host.http.access import Hosted
+from moorage_gitops.host.http.access import Caller, Hosted
 from moorage_gitops.names import FIELD_MANAGER
 
 _KEPT_EFFECTS = 1_000
@@ -36,8 +36,7 @@ class Context:
     """What all requests of one push share."""
 
     hosted: Hosted
-    identity: Identity
-    request_id: str
+    caller: Caller
     url: str
     started: datetime.datetime
 
@@ -65,7 +64,7 @@ def build(
             "url": context.url,
             "revision": deployed[0].new,
             "lastPushTime": _time(now),
-            "lastPusher": context.identity.name,
+            "lastPusher": context.caller.identity.name,
             "observedGeneration": context.hosted.document["metadata"].get("generation", 1),
         }
         operations.append(_status(REPOSITORY, context.hosted.name, context, status))
@@ -75,7 +74,8 @@ def build(
         dry_run=dry_run,
         field_manager=FIELD_MANAGER,
         source_commit=plans[0].commit if plans else (refs[0].new if refs else ""),
-        request_id=context.request_id,
+        request_id=context.caller.request_id,
+        client=context.caller.client,
     )
 
 
@@ -88,7 +88,7 @@ def _application(plan: Plan, counts: Counts, context: Context, now: datetime.dat
         "sync": {
             "status": "Synced",
             "revision": plan.commit,
-            "message": f"pushed by {context.identity.name}",
+            "message": f"pushed by {context.caller.identity.name}",
             "syncedAt": _time(now),
         },
         "health": {"status": "Progressing", "message": "just applied"},
@@ -147,11 +147,13 @@ def _ref(context: Context, change: RefChange, plans: Sequence[Plan], found: Sequ
     }
     result = {
         "version": RESULT_VERSION,
-        "pusher": context.identity.name,
-        "requestId": context.request_id,
+        "pusher": context.caller.identity.name,
+        "requestId": context.caller.request_id,
         "applications": applications,
     }
-    return RefUpdate(context.hosted.uid, change.ref, change.old, change.new, orjson.dumps(result).decode())
+    text = orjson.dumps(result).decode()
+    hosted = context.hosted
+    return RefUpdate(hosted.uid, change.ref, change.old, change.new, text, hosted.namespace, hosted.name)
 
 
 def _time(moment: datetime.datetime) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from moorage.api.contracts import Attributes, Identity
+from moorage.api.contracts import Attributes, Client, Decision, Identity
+from moorage.api.entrance import NOBODY, Entrance, client_of, outcome_of
 from moorage.api.peer import peer_certificate
 from moorage.resources.gitops import REPOSITORY
 from moorage.resources.kind import Document, ResourceKey
@@ -54,6 +55,7 @@ class Caller:
 
     identity: Identity
     request_id: str
+    client: Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Access:
     def __init__(self, config: GitHostConfig) -> None:
         self._config = config
 
-    async def caller(self, exchange: Exchange) -> Caller:
+    async def caller(self, exchange: Exchange, wanted: Target) -> Caller:
         """Who asks. Raises Refusal 401."""
         authorization = exchange.header(b"authorization")
         certificate = peer_certificate(exchange.scope)
@@ -119,8 +121,10 @@ class Access:
         if authorization or certificate:  # Git sends credentials only when it is asked for them
             identity = await self._config.authenticator.authenticate(authorization, certificate)
         if identity is None or not identity.name:
+            if authorization or certificate:
+                self._refuse_login(exchange, wanted)
             raise Refusal(401, "log in with your token as the password; the user name does not matter", _CHALLENGE)
-        return Caller(identity, str(uuid.uuid4()))
+        return Caller(identity, str(uuid.uuid4()), client_of(exchange.scope))
 
     async def check(self, caller: Caller, wanted: Target) -> None:
         """Raises Refusal 403 unless the caller may read from, or push to, the repository."""
@@ -156,19 +160,18 @@ class Access:
         document: Document | None = orjson.loads(entry.data) if entry else None
         return document
 
+    def _refuse_login(self, exchange: Exchange, wanted: Target) -> None:
+        config = self._config
+        asked = _attributes(NOBODY, wanted, *(("create", "push") if wanted.pushing else ("get",)))
+        entrance = Entrance(config.authenticator, config.authorizer, config.auditor)
+        entrance.refuse(exchange.scope, dict(exchange.scope["headers"]), str(uuid.uuid4()), asked)
+
     async def _require(self, caller: Caller, wanted: Target, verb: str, subresource: str = "") -> None:
-        attributes = Attributes(
-            identity=caller.identity,
-            verb=verb,
-            group=REPOSITORY.group,
-            resource=REPOSITORY.plural,
-            subresource=subresource,
-            namespace=wanted.namespace,
-            name=wanted.name,
-        )
+        """What is allowed is written down with what comes of it: by the commit, or as a refused push."""
+        attributes = _attributes(caller.identity, wanted, verb, subresource)
         decision = await self._config.authorizer.authorise(attributes)
-        self._config.auditor.record(attributes, decision, {"code": 200 if decision.allowed else 403})
         if not decision.allowed:
+            self._config.auditor.record(attributes, decision, outcome_of(caller.client, 403, caller.request_id))
             resource = f"{REPOSITORY.plural}.{REPOSITORY.group}" + (f"/{subresource}" if subresource else "")
             why = f": {decision.reason}" if decision.reason else ""
             raise Refusal(
@@ -176,3 +179,23 @@ class Access:
                 f'forbidden: user "{caller.identity.name}" may not {verb} {resource} "{wanted.name}" '
                 f'in namespace "{wanted.namespace}"{why}',
             )
+
+    def refused_push(self, caller: Caller, wanted: Target, commit: str) -> None:
+        """Write down that a push by somebody who may push was refused for what was in it; ``commit`` is what it would have
+        made current.
+        """
+        attributes = _attributes(caller.identity, wanted, "create", "push")
+        outcome = {**outcome_of(caller.client, 422, caller.request_id), "source_commit": commit}
+        self._config.auditor.record(attributes, Decision(True), outcome)
+
+
+def _attributes(identity: Identity, wanted: Target, verb: str, subresource: str = "") -> Attributes:
+    return Attributes(
+        identity=identity,
+        verb=verb,
+        group=REPOSITORY.group,
+        resource=REPOSITORY.plural,
+        subresource=subresource,
+        namespace=wanted.namespace,
+        name=wanted.name,
+    )

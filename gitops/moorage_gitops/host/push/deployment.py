@@ -49,7 +49,7 @@ class Deployment:
         self._repository = repository
         self._applications = applications
         now = datetime.datetime.now(datetime.UTC)
-        self._context = Context(hosted, caller.identity, caller.request_id, url, now)
+        self._context = Context(hosted, caller, url, now)
         self._options: frozenset[str] = frozenset()
         self._variables: Mapping[str, str] = {}
         self._plans: list[Plan] = []
@@ -222,7 +222,7 @@ class Deployment:
                 dry_run=False,
             )
             try:
-                result = await self._host.config.transactor.transact(self._context.identity, built)
+                result = await self._host.config.transactor.transact(self._context.caller.identity, built)
             except OutcomeUnknown:
                 await self._look_up()
                 return None
@@ -267,7 +267,7 @@ class Deployment:
 
     async def _send(self, built: TransactionRequest) -> TransactionResult:
         try:
-            return await self._host.config.transactor.transact(self._context.identity, built)
+            return await self._host.config.transactor.transact(self._context.caller.identity, built)
         except (Unavailable, OutcomeUnknown, ApiError) as error:
             raise Refused(f"nothing was applied: {error}") from error
 

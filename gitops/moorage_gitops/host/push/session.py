@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from moorage_gitops.host.deploy.problems import Refused
 from moorage_gitops.host.push import commands
@@ -16,15 +16,22 @@ logger = logging.getLogger(__name__)
 
 
 class PushSession:
-    """Serves the hooks of one push. ``accepted`` says whether the push changed anything."""
+    """Serves the hooks of one push. ``accepted`` says whether it changed anything, ``commit`` what it makes current.
 
-    def __init__(self, deployment: Deployment, lock: asyncio.Lock, options: list[str]) -> None:
+    ``applied`` is called once everything is written: from then on the push only waits for its application.
+    """
+
+    def __init__(
+        self, deployment: Deployment, lock: asyncio.Lock, options: list[str], applied: Callable[[], None]
+    ) -> None:
         self._deployment = deployment
+        self._applied = applied
         self._lock = lock
         self._options = options
         self._holding = False
         self._work: asyncio.Future[None] | None = None
         self._reason = ""
+        self.commit = ""
         self.accepted = False
 
     def refusal(self, _ref: str) -> str:
@@ -54,6 +61,7 @@ class PushSession:
 
     async def _pre_receive(self, channel: HookChannel, began: Began) -> None:
         asked = commands.parse((await channel.all_input()).splitlines())
+        self.commit = next((command.new for command in asked if command.new), "")
         await self._lock.acquire()
         self._holding = True
         try:
@@ -83,6 +91,7 @@ class PushSession:
             lines = await self._deployment.apply(asked)
             self.accepted = True
             self._release()
+            self._applied()
             await teller(lines)
             await self._deployment.wait(teller)
         except Refused as refusal:

@@ -134,7 +134,8 @@ class FlowControl:
         level = self._levels.get(name)
         if level is None:
             return Level(name, seats, length, PATIENCE)
-        level.seats, level.queue_length = seats, length
+        level.seats = level.most = seats
+        level.queue_length = length
         return level
 
     def _classify(self, identity: Identity, asked: Asked) -> Place:

@@ -66,13 +66,17 @@ class Seat:
 
 
 class Level:
-    """A priority level of type Limited. ``queue_length`` 0 refuses instead of queueing."""
+    """A priority level of type Limited. ``queue_length`` 0 refuses instead of queueing.
 
-    def __init__(self, name: str, seats: int, queue_length: int, patience: float) -> None:
+    ``most`` is what one flow may hold although it is alone: where seats are held for minutes, a newcomer cannot wait for them.
+    """
+
+    def __init__(self, name: str, seats: int, queue_length: int, patience: float, most: int = 0) -> None:
         self.name = name
         self.seats = seats
         self.queue_length = queue_length
         self.patience = patience
+        self.most = most or seats
         self.running = 0
         self.waiting = 0
         self.refused = 0
@@ -87,6 +91,10 @@ class Level:
         if flow.waiting or not self._free(flow, seats, now):
             return None
         return self._seat(flow, seats, now)
+
+    async def wait_turn(self, name: str) -> Seat:
+        """One seat, at once where one is free. Raises as ``wait`` does."""
+        return self.try_enter(name, 1, asyncio.get_running_loop().time()) or await self.wait(name, 1)
 
     async def wait(self, name: str, seats: int) -> Seat:
         """A seat, once it is this flow's turn. Raises QueueFull at once, WaitedTooLong after ``patience`` seconds."""
@@ -151,8 +159,8 @@ class Level:
         """Seats that one flow may hold now."""
         active = self._active_flows(now)
         if active <= 1:
-            return self.seats
-        return max(LEAST_SEATS, CONTENDED_SEATS // active)
+            return min(self.seats, self.most)
+        return min(self.most, max(LEAST_SEATS, CONTENDED_SEATS // active))
 
     def _active_flows(self, now: float) -> int:
         """How many flows have asked lately; counted ten times a second at most."""
