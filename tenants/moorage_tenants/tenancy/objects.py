@@ -22,6 +22,8 @@ NETWORK_POLICIES = ResourceKey("networking.k8s.io", "networkpolicies")
 
 def mutate_object(policy: Policy, key: ResourceKey, document: Document) -> None:
     """Fill in the tenant's own default classes."""
+    if key not in (CLAIMS, INGRESSES):
+        return
     spec = document.setdefault("spec", {})
     if key == CLAIMS and spec.get("storageClassName") is None and not spec.get("volumeName"):
         if default := policy.default("storageClasses"):

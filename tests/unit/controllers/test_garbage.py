@@ -51,6 +51,16 @@ def test_verdicts(node: Node, states: dict[str, OwnerState], expected: Verdict) 
     assert verdict(node, states) == expected
 
 
+def test_nobody_waits_for_what_another_namespace_claims_to_depend_on() -> None:
+    own, foreign, of_the_cluster = _node("owner"), _node("owner"), _node("owner")
+    foreign.key, of_the_cluster.key = ObjectKey("other", "me"), ObjectKey("", "me")
+    owner = Node("owner", ObjectKey("team", "owner"), "v1", "ConfigMap", CONFIG_MAPS)
+    owner.dependents = {own, foreign, of_the_cluster}
+    assert owner.blocking() == owner.own() == [own]
+    owner.key = ObjectKey("", "owner")
+    assert set(owner.blocking()) == {own, foreign, of_the_cluster}
+
+
 @given(st.dictionaries(st.sampled_from("abcd"), st.sampled_from(OwnerState)), st.booleans())
 def test_nothing_with_an_owner_that_stays_is_ever_deleted(states: dict[str, OwnerState], with_dependents: bool) -> None:
     node = _node(*"abcd", dependents={_foreground} if with_dependents else set())

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from moorage.api.answers import send_value
 from moorage.api.config import MAX_TRANSACTION
+from moorage.api.contracts import TransactionRequest
 from moorage.api.request import Request
 from moorage.api.service import Service
 from moorage.api.transactions import wire
@@ -16,10 +17,20 @@ async def transaction(service: Service, request: Request) -> None:
     """All or none: 201, or the Status of what stands against it."""
     document = wire.decode(await request.body(MAX_TRANSACTION), request.header(b"content-type"), request.kind)
     asked = wire.request_of(document, request.kind, service.registry, atomic=True, request_id=request.id)
+    await _permit_conditions(service, request, asked)
     result = await Engine(service).transact(request.identity, replace(asked, client=request.client))
     if not result.committed:
         raise wire.failure_of(result)
     await send_value(request, wire.answer_of(document, request.kind, result, codes=False), 201)
+
+
+async def _permit_conditions(service: Service, request: Request, asked: TransactionRequest) -> None:
+    """A condition on an object tells what it is like: it needs the right to get it. Raises ApiError 403."""
+    for condition in asked.preconditions:
+        key = condition.key
+        await service.authorise(
+            request.identity, "get", key.group, key.resource, namespace=key.namespace, name=key.name
+        )
 
 
 async def batch(service: Service, request: Request) -> None:

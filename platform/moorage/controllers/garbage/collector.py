@@ -171,9 +171,7 @@ class GarbageCollector:
     async def _orphan(self, node: Node) -> Outcome:
         """Take this owner out of all its dependents, then let it go."""
         steps = [
-            operation
-            for dependent in node.dependents
-            if (operation := await self._orphaned(node, dependent)) is not None
+            operation for dependent in node.own() if (operation := await self._orphaned(node, dependent)) is not None
         ]
         if steps:
             for result in (await self._client.batch(steps)).results:

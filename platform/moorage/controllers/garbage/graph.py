@@ -56,11 +56,16 @@ class Node:
         """Being deleted, but only after it has let go of its dependents."""
         return self.deleting and ORPHAN in self.finalizers
 
+    def own(self) -> list[Node]:
+        """Dependents that it can own: all for a kind of the cluster, else those of its namespace. Anybody can name anybody's
+        uid; what another namespace's objects claim holds nothing up here.
+        """
+        namespace = self.key.namespace
+        return [node for node in self.dependents if not namespace or node.key.namespace == namespace]
+
     def blocking(self) -> list[Node]:
         """Dependents that its foreground deletion waits for."""
-        return [
-            node for node in self.dependents if any(owner.uid == self.uid and owner.blocks for owner in node.owners)
-        ]
+        return [node for node in self.own() if any(owner.uid == self.uid and owner.blocks for owner in node.owners)]
 
 
 class Graph:

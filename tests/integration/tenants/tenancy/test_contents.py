@@ -120,6 +120,14 @@ async def test_pods_get_nodes_tolerations_and_class_of_their_tenant(rig: Rig) ->
     await rig.ok("alice", "POST", PODS, again)
 
 
+async def test_objects_without_a_spec_get_none(rig: Rig) -> None:
+    await rig.tenant("blue")
+    await rig.namespace("shop")
+    made = await rig.ok("alice", "POST", f"{NAMESPACES}/shop/configmaps", {"metadata": {"name": "settings"}})
+    assert "spec" not in made
+    await rig.ok("alice", "PATCH", f"{NAMESPACES}/shop/configmaps/settings?fieldValidation=Strict", {"data": {}}, MERGE)
+
+
 async def test_a_pod_cannot_go_round_the_scheduler_to_a_node_of_others(rig: Rig) -> None:
     await rig.tenant("blue", nodePools={"selector": {"pool": "blue"}})
     await rig.namespace("shop")
