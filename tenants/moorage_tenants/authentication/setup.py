@@ -30,7 +30,7 @@ from moorage_tenants.authentication.reloading import Reloading
 from moorage_tenants.authentication.reviews import TokenReviews
 from moorage_tenants.authentication.stored import StoredTokens
 
-MOUNT_TOKENS = False
+MOUNT_TOKENS = True
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 LONGEST = 365 * 86_400
 """Seconds that a ServiceAccount token may live, at most."""
