@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from moorage.client.api import ApiClient
 from moorage.client.informer import Informers
+
+if TYPE_CHECKING:
+    from moorage.controllers.certificates.authority import Authority
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Options:
     """Finished pods that are kept."""
     cluster_cidr: str = "10.244.0.0/16"
     """The network that nodes' ranges of pod addresses are cut from."""
+    authority: Authority | None = None
+    """What signs CertificateSigningRequests; None: they are not signed."""
     workers: int = 8
     """Keys that one controller works on at a time."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from moorage.client.api import ApiClient
 from moorage.client.informer import Informers
+from moorage.controllers.certificates.controller import CertificatesController
 from moorage.controllers.context import Context, Options
 from moorage.controllers.deployment.controller import DeploymentController
 from moorage.controllers.disruption.controller import DisruptionController
@@ -48,6 +49,7 @@ _ALL = (
     ApiServersController,
     NodeIpamController,
     TenantController,
+    CertificatesController,
     DisruptionController,
     RolloutController,
     GarbageCollector,  # last: it follows what is left with metadata only

@@ -107,6 +107,8 @@ class Subresource:
     """
     validate: Callable[[Document, Document], Sequence[FieldError]] | None = None
     """What such a write may not change; takes the place of the kind's ``validate_update``."""
+    prepare_status: Callable[[Document, Document, str], None] | None = None
+    """It writes a part of ``.status``, and this leaves that part only: as the kind's ``prepare_status``."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,16 @@ class Layout:
         return self.pki / "ca.crt"
 
     @property
+    def client_ca_certificate(self) -> Path:
+        """What clients' certificates are verified with; its key lies beside it."""
+        return self.pki / "client-ca.crt"
+
+    @property
+    def client_ca_key(self) -> Path:
+        """What signs them."""
+        return self.pki / "client-ca.key"
+
+    @property
     def kek(self) -> Path:
         """The key-encryption key."""
         return self.root / "kek"

@@ -1,4 +1,6 @@
-"""The installation's own certificate authority and serving certificate: EC P-256, renewed before they expire.
+"""The installation's own certificate authorities and serving certificate: EC P-256, renewed before they expire.
+
+Servers and clients have an authority each: a certificate that was signed for a client is of no use as a server's.
 
 Source: RFC 5280 for the extensions; strict verifiers (Python 3.13, Go) ask for key identifiers and key usage.
 """
@@ -29,7 +31,7 @@ _SKEW = datetime.timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Pki:
-    """Files of the authority and of the serving certificate."""
+    """Files of the authorities and of the serving certificate."""
 
     directory: Path
 
@@ -44,6 +46,16 @@ class Pki:
         return self.directory / "ca.key"
 
     @property
+    def client_ca_certificate(self) -> Path:
+        """What clients' certificates are verified with."""
+        return self.directory / "client-ca.crt"
+
+    @property
+    def client_ca_key(self) -> Path:
+        """What signs them."""
+        return self.directory / "client-ca.key"
+
+    @property
     def certificate(self) -> Path:
         """What the server shows."""
         return self.directory / "server.crt"
@@ -55,12 +67,13 @@ class Pki:
 
 
 def ensure(directory: Path, names: Sequence[str], now: datetime.datetime | None = None) -> Pki:
-    """Authority and serving certificate for ``names``, made or renewed where needed. Raises SetupError."""
+    """Authorities and serving certificate for ``names``, made or renewed where needed. Raises SetupError."""
     pki = Pki(directory)
     now = now or datetime.datetime.now(datetime.UTC)
     try:
         if not (pki.ca_certificate.exists() and pki.ca_key.exists()):
-            _make_ca(pki, now)
+            _make_ca(pki.ca_certificate, pki.ca_key, "moorage-ca", now)
+        _ensure_client_ca(pki, now)
         ca = x509.load_pem_x509_certificate(pki.ca_certificate.read_bytes())
         if ca.not_valid_after_utc <= now:
             raise SetupError(
@@ -96,9 +109,19 @@ def _serves(pki: Pki, ca: x509.Certificate, names: Sequence[str], now: datetime.
     return covered >= {str(ipaddress.ip_address(name)) if is_address(name) else name for name in names}
 
 
-def _make_ca(pki: Pki, now: datetime.datetime) -> None:
+def _ensure_client_ca(pki: Pki, now: datetime.datetime) -> None:
+    """Make it, and make it anew before nothing could be signed with it any more: clients' certificates end before it does."""
+    certificate, key = pki.client_ca_certificate, pki.client_ca_key
+    if certificate.exists() and key.exists():
+        held = x509.load_pem_x509_certificate(certificate.read_bytes())
+        if held.not_valid_after_utc - now > datetime.timedelta(days=RENEW_DAYS):
+            return
+    _make_ca(certificate, key, "moorage-client-ca", now)
+
+
+def _make_ca(certificate_file: Path, key_file: Path, title: str, now: datetime.datetime) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"moorage-ca@{int(now.timestamp())}")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{title}@{int(now.timestamp())}")])
     usage = _usage(signs=True)
     certificate = (
         _builder(name, name, key.public_key(), now, CA_DAYS)
@@ -106,9 +129,9 @@ def _make_ca(pki: Pki, now: datetime.datetime) -> None:
         .add_extension(usage, critical=True)
         .sign(key, hashes.SHA256())
     )
-    write_private(pki.ca_key, _private(key))
-    write_private(pki.ca_certificate, certificate.public_bytes(serialization.Encoding.PEM))
-    pki.ca_certificate.chmod(0o644)
+    write_private(key_file, _private(key))
+    write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
+    certificate_file.chmod(0o644)
 
 
 def _make_server(pki: Pki, ca: x509.Certificate, names: Sequence[str], now: datetime.datetime) -> None:

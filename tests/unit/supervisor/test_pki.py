@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from moorage.client import join
 from moorage.supervisor import pki
@@ -44,7 +45,7 @@ def test_clients_verify_the_server_by_each_of_its_names(tmp_path: Path) -> None:
 
 def test_keys_are_private(tmp_path: Path) -> None:
     made = pki.ensure(tmp_path, NAMES)
-    for key in (made.key, made.ca_key):
+    for key in (made.key, made.ca_key, made.client_ca_key):
         assert key.stat().st_mode & 0o777 == 0o600
 
 
@@ -75,6 +76,22 @@ def test_the_serving_certificate_is_renewed_and_the_authority_stays(tmp_path: Pa
     certificate = x509.load_pem_x509_certificate(made.certificate.read_bytes())
     assert made.certificate.read_bytes() != before
     assert certificate.not_valid_after_utc == now + pki.SERVER_DAYS * DAY
+
+
+def test_clients_have_an_authority_of_their_own_that_is_renewed_in_time(tmp_path: Path) -> None:
+    made = pki.ensure(tmp_path, NAMES, NOW)
+    servers, first = (x509.load_pem_x509_certificate(file.read_bytes()) for file in _authorities(made))
+    assert first.subject != servers.subject
+    assert first.public_key() != servers.public_key()
+    almost = NOW + (pki.CA_DAYS - pki.RENEW_DAYS - 1) * DAY
+    pki.ensure(tmp_path, NAMES, almost)
+    assert made.client_ca_certificate.read_bytes() == first.public_bytes(Encoding.PEM)
+    pki.ensure(tmp_path, NAMES, almost + 2 * DAY)
+    assert made.client_ca_certificate.read_bytes() != first.public_bytes(Encoding.PEM)
+
+
+def _authorities(made: pki.Pki) -> tuple[Path, Path]:
+    return made.ca_certificate, made.client_ca_certificate
 
 
 def test_an_expired_authority_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -218,6 +218,8 @@ class Planner:
             strategy.same_object(kind, new, old, name)
             return {**old, "spec": new.get("spec") or {}}
         part = kind.subresources.get(subresource)
+        if part is not None and part.prepare_status is not None:
+            return strategy.before_status_update(kind, new, old, name, part.prepare_status)
         if part is not None and part.prepare is not None:
             new = part.prepare(new, old)
         strategy.before_update(kind, new, old, name)

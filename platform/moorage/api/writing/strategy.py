@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -113,8 +114,16 @@ def before_update(kind: Kind, new: Document, old: Document, url_name: str) -> No
     count_generation(kind, new, old)
 
 
-def before_status_update(kind: Kind, new: Document, old: Document, url_name: str) -> Document:
-    """The stored object with the status of ``new``, and those parts of its metadata that ``/status`` may write."""
+def before_status_update(
+    kind: Kind,
+    new: Document,
+    old: Document,
+    url_name: str,
+    prepare: Callable[[Document, Document, str], None] | None = None,
+) -> Document:
+    """The stored object with the status of ``new``, and those parts of its metadata that ``/status`` may write. ``prepare``
+    takes the place of the kind's for a subresource that writes a part of the status.
+    """
     same_object(kind, new, old, url_name)
     result = dict(old)
     if "status" in new:
@@ -122,7 +131,7 @@ def before_status_update(kind: Kind, new: Document, old: Document, url_name: str
     else:
         result.pop("status", None)
     result["metadata"] = _status_metadata(kind, new["metadata"], old["metadata"])
-    kind.prepare_status(result, old, now())
+    (prepare or kind.prepare_status)(result, old, now())
     return result
 
 

@@ -31,6 +31,9 @@ _NOT_CREATED = frozenset(
         ("tenancy.moorage.io", "tenants"),
     }
 )
+_SIGNERS = tuple(
+    f"kubernetes.io/{name}" for name in ("kube-apiserver-client", "kube-apiserver-client-kubelet", "kubelet-serving")
+)
 _NOT_WRITTEN = frozenset({"rbac.authorization.k8s.io", "secrets.moorage.io", "admissionregistration.k8s.io"})
 """Groups of which controllers may only take objects away (and their owners and finalizers)."""
 
@@ -47,6 +50,7 @@ def controllers_role(registry: Registry) -> Document:
         Rule(("update",), groups, ("*/status", "*/scale", "*/finalize")),
         Rule(("create",), ("",), ("pods/binding", "pods/eviction")),
     ]
+        Rule(("sign",), ("certificates.k8s.io",), ("signers",), _SIGNERS),
     for group in groups:
         if group in _NOT_WRITTEN:
             continue
