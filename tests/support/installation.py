@@ -32,11 +32,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def moorage(*arguments: str, **environment: str) -> Result:
+def moorage(*arguments: str, stdin: str = "", **environment: str) -> Result:
     """Run the command ``moorage``, whatever becomes of it."""
     done = subprocess.run(
         [MOORAGE, *arguments],
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,
@@ -58,13 +58,13 @@ class Installation:
         """The API's address."""
         return f"https://127.0.0.1:{self.port}"
 
-    def run(self, command: str, *arguments: str, **environment: str) -> Result:
+    def run(self, command: str, *arguments: str, stdin: str = "", **environment: str) -> Result:
         """``moorage COMMAND --data-dir ...``; may fail."""
-        return moorage(*command.split(), "--data-dir", str(self.data_dir), *arguments, **environment)
+        return moorage(*command.split(), "--data-dir", str(self.data_dir), *arguments, stdin=stdin, **environment)
 
-    def do(self, command: str, *arguments: str) -> str:
+    def do(self, command: str, *arguments: str, stdin: str = "") -> str:
         """The same; fails the test where it fails."""
-        result = self.run(command, *arguments)
+        result = self.run(command, *arguments, stdin=stdin)
         assert result.code == 0, f"moorage {command}: exit code {result.code}\n{result.out}\n{result.err}\n{self.log()}"
         return result.out
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from moorage_agent.pods import outcome, resizing
+from moorage_agent.pods import outcome, redaction, resizing
 from moorage_agent.pods.actions import Plan
 from moorage_agent.pods.observed import Attempt, Health, Observed, init_containers, is_sidecar
 
@@ -41,7 +41,7 @@ def container_status(
     is_init = any(one["name"] == name for one in init_containers(pod))
     status: Document = {"name": name, "state": state}
     before = last if ended else (starts[-2] if len(starts) > 1 else None)
-    status["lastState"] = {"terminated": _terminated(before, describe)} if before is not None else {}
+    status["lastState"] = {"terminated": _terminated(container, before, describe)} if before is not None else {}
     running = "running" in state
     health = seen.health.get(last.container.id, Health()) if last is not None and running else Health(False, False)
     one_shot = is_init and not is_sidecar(container)
@@ -93,10 +93,10 @@ def _state(
         return {"waiting": _without_empty(reason=reason_text, message=message)}, False
     if reason is not None and outcome.restarts(pod, container, last):
         return {"waiting": _without_empty(reason=reason.reason, message=reason.message)}, True
-    return {"terminated": _terminated(last, describe)}, False
+    return {"terminated": _terminated(container, last, describe)}, False
 
 
-def _terminated(last: Attempt, describe: Describe) -> Document:
+def _terminated(container: Mapping[str, Any], last: Attempt, describe: Describe) -> Document:
     found = last.container
     if found.error:
         reason = "StartError"
@@ -107,7 +107,7 @@ def _terminated(last: Attempt, describe: Describe) -> Document:
     return _without_empty(
         exitCode=last.exit_code,
         reason=reason,
-        message=found.error or describe.message(last),
+        message=redaction.told(found.error, container) or describe.message(last),
         startedAt=_time(found.started),
         finishedAt=_time(last.finished),
         containerID=f"docker://{found.id}",

@@ -22,7 +22,7 @@ from moorage_agent.engine.contract import (
 )
 from moorage_agent.images import reference
 from moorage_agent.images.puller import Want, backing_off
-from moorage_agent.pods import actions, environment, hooks, naming
+from moorage_agent.pods import actions, environment, hooks, naming, redaction
 from moorage_agent.pods import labels as names
 from moorage_agent.pods import spec as specs
 from moorage_agent.pods.materials import ImageFailure, Materials
@@ -213,7 +213,7 @@ class Operations:
             except EngineUnavailable:
                 raise
             except EngineError as error:
-                self._container_failed(name, "CreateContainerError", str(error))
+                self._container_failed(name, "CreateContainerError", redaction.told(str(error), worker.container(name)))
                 return
             worker.failures.pop(name, None)
             worker.images.pop(name, None)
@@ -234,8 +234,9 @@ class Operations:
         except EngineUnavailable:
             raise
         except EngineError as error:
+            words = redaction.told(str(error), worker.container(name))
             worker.tell(
-                "Warning", "Failed", f"Error: failed to start container {name!r}: {error}".replace("'", '"'), name
+                "Warning", "Failed", f"Error: failed to start container {name!r}: {words}".replace("'", '"'), name
             )
         await self.ended(identity)
         known = worker.history.get(identity)
@@ -260,7 +261,7 @@ class Operations:
         engine, worker = self._node.engine, self._worker
         try:
             if limits.memory:
-                used = await engine.memory_usage(identity)
+                used = (await engine.usage(identity)).memory
                 if used >= limits.memory:
                     raise EngineError(
                         f"attempting to set container {name} memory limit ({limits.memory}) below current usage ({used})"

@@ -88,7 +88,7 @@ class VolumeStore:
             below = below or wanted.get("subPath") or ""
             if below:
                 place = self._folder(pod) / "subpaths" / container["name"] / f"{attempt}-{number}"
-                path = _mount_below(path, below, place)
+                path = _mount_below(path, below, place, wanted.get("subPathExpr") or below)
             private = volume.get("image") is not None or any(volume.get(kind) is not None for kind in sources.KINDS)
             propagation = _PROPAGATION.get(wanted.get("mountPropagation") or "None", "")
             if propagation and volume.get("emptyDir") is not None:
@@ -229,12 +229,12 @@ def _host(path: Path, kind: str) -> None:
             raise VolumeError(f"hostPath type check failed: {path} is not a {word}")
 
 
-def _mount_below(volume: Path, below: str, place: Path) -> Path:
+def _mount_below(volume: Path, below: str, place: Path, shown: str) -> Path:
     """Mount ``below`` of ``volume`` at ``place``: what was opened inside the volume is what gets mounted, so that nobody who
-    can change the volume can make the mount show anything else of the host (CVE-2021-25741).
+    can change the volume can make the mount show anything else of the host (CVE-2021-25741). Messages name it as ``shown``.
     """
     if below.startswith("/") or ".." in Path(below).parts:
-        raise VolumeError(f'subPath "{below}" must be relative and must not contain ".."')
+        raise VolumeError(f'subPath "{shown}" must be relative and must not contain ".."')
     root = os.open(volume, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         opened = mounts.make_beneath(root, below)
@@ -244,7 +244,7 @@ def _mount_below(volume: Path, below: str, place: Path) -> Path:
         finally:
             os.close(opened)
     except OSError as error:
-        raise VolumeError(f'failed to prepare subPath for volumeMount "{below}": {error.strerror}') from error
+        raise VolumeError(f'failed to prepare subPath for volumeMount "{shown}": {error.strerror}') from error
     finally:
         os.close(root)
     return place
