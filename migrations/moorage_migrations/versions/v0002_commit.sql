@@ -66,13 +66,13 @@ BEGIN
         SELECT h.seq, h.hash INTO seq, hash FROM audit_heads h ORDER BY h.seq DESC LIMIT 1;
     END IF;
     FOR v IN SELECT * FROM jsonb_to_recordset(p_refs) AS r(
-        repository text, ref text, old text, new text, actor text, request text, audit text)
+        repository text, namespace text, name text, ref text, old text, new text, actor text, request text, audit jsonb)
     LOOP
         seq := seq + 1;
         hash := moorage_note_2(
-            seq, hash, p_at, p_server, 'push', coalesce(v.request, ''), v.actor, 'gitops.moorage.io', 'repositories', '',
-            v.repository, v.new, p_revision,
-            json_build_object('ref', v.ref, 'old', v.old, 'new', v.new, 'origin', coalesce(v.audit, '{}')::json));
+            seq, hash, p_at, p_server, 'push', coalesce(v.request, ''), v.actor, 'gitops.moorage.io', 'repositories',
+            coalesce(v.namespace, ''), coalesce(v.name, v.repository), v.new, p_revision,
+            (coalesce(v.audit, '{}') || jsonb_build_object('ref', v.ref, 'oldCommit', v.old))::json);
     END LOOP;
 END $$;
 

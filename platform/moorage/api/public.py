@@ -16,10 +16,10 @@ import moorage
 from moorage.api import asgi, discovery, openapi
 from moorage.api.contracts import Attributes
 from moorage.api.encode import dumps, yaml_bytes
+from moorage.api.entrance import client_of, outcome_of
 from moorage.api.errors import ApiError, no_such_path
 from moorage.api.failures import refusal_of
 from moorage.api.negotiate import YAML, for_discovery, for_openapi_v2, for_openapi_v3
-from moorage.api.peer import peer_certificate
 from moorage.api.request import new_request_id
 from moorage.api.router import Router, method_not_allowed
 from moorage.api.service import Service, denied
@@ -135,11 +135,13 @@ class _Endpoints:
 
     async def _permit(self, request: Request) -> None:
         """Raises ApiError 401 and 403."""
-        sent = request.scope["headers"]
-        identity = await self._router.identify(dict(sent), peer_certificate(request.scope), sent)
+        request_id = new_request_id()
+        identity = await self._router.entrance.identify(request.scope, None, request_id)
         attributes = Attributes(identity, request.method.lower(), path=request.url.path)
         decision = await self._service.config.authorizer.authorise(attributes)
         if not decision.allowed:
+            outcome = outcome_of(client_of(request.scope), 403, request_id)
+            self._service.config.auditor.record(attributes, decision, outcome)
             raise denied(attributes, decision)
 
 

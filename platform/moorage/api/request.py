@@ -14,11 +14,10 @@ from moorage.api import asgi
 from moorage.api.asgi import Header
 from moorage.api.contracts import Client, Identity
 from moorage.api.decode import warning_header
+from moorage.api.entrance import client_of
 from moorage.api.options import Query
 from moorage.resources.kind import Kind
 
-LONGEST_AGENT = 256
-"""Characters of a program's name that are kept."""
 _PROCESS = uuid.uuid4().hex[:20]
 _COUNTER = itertools.count(1)
 
@@ -54,8 +53,7 @@ class Request:
     @property
     def client(self) -> Client:
         """Where it came from."""
-        address = self.scope.get("client")
-        return Client(str(address[0]) if address else "", self.header(b"user-agent")[:LONGEST_AGENT])
+        return client_of(self.scope, self.headers)
 
     def header(self, name: bytes) -> str:
         """A header's value, "" where it is missing."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from moorage.api import asgi, impersonation
-from moorage.api.contracts import Attributes, Decision, Identity
-from moorage.api.errors import ApiError, no_such_path, unauthorized
+from moorage.api import asgi
+from moorage.api.contracts import Attributes, Decision
+from moorage.api.entrance import METHODS, Entrance, outcome_of
+from moorage.api.errors import ApiError, no_such_path
 from moorage.api.failures import overdue, refusal_of
 from moorage.api.fairness.classify import Asked
 from moorage.api.fairness.contracts import Ticket
@@ -23,7 +24,6 @@ from moorage.api.fairness.control import FREE
 from moorage.api.filtering import Filter, filter_of
 from moorage.api.options import EVERYTHING, ListOptions, flag, list_options, parse_query
 from moorage.api.paths import Path
-from moorage.api.peer import KEY as PEER
 from moorage.api.request import Request, new_request_id
 from moorage.api.service import Service, denied
 from moorage.api.verbs import routes
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 
 ALLOWED = Decision(True)
 UNDECIDED = Decision(False, "not decided")
-_METHODS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _COLLECTION_VERBS = frozenset(("list", "watch", "deletecollection"))
 
 
@@ -48,8 +47,9 @@ class Router:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._authenticate = service.config.authenticator.authenticate
-        self._authorise = service.config.authorizer.authorise
+        config = service.config
+        self.entrance = Entrance(config.authenticator, config.authorizer, config.auditor)
+        self._authorise = config.authorizer.authorise
         self._deadlines = service.deadlines
         self._flow = service.flow
 
@@ -57,51 +57,27 @@ class Router:
         """Answer one request for ``path``."""
         started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        request_id = new_request_id()
         try:
-            identity = await self.identify(headers, scope.get(PEER), scope["headers"])
+            identity = await self.entrance.identify(scope, headers, request_id)
             query = parse_query(scope["query_string"])
             verb = verb_of(scope["method"], path, query)
             if path.watch and path.name:
                 # The old way to watch one object.
                 query = {**query, "fieldSelector": f"metadata.name={path.name}"}
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the client is told
-            request_id = new_request_id()
             refusal = refusal_of(error, request_id, f"{scope['method']} {scope['path']}")
             await _refuse(send, refusal, [(b"audit-id", request_id.encode())])
             self._observe("", path, self._kind(path), refusal.code, started)
             return
         kind = self._kind(path)
         place = path.namespace, path.name, path.subresource
-        request = Request(scope, receive, send, headers, query, identity, kind or _UNKNOWN, verb, *place)
+        request = Request(scope, receive, send, headers, query, identity, kind or _UNKNOWN, verb, *place, request_id)
         await self._answer(request, path, kind, started)
-
-    async def identify(
-        self,
-        headers: Mapping[bytes, bytes],
-        certificate: bytes | None = None,
-        sent: Iterable[tuple[bytes, bytes]] | None = None,
-    ) -> Identity:
-        """Who asks, or whom that one acts as. ``sent``: the headers as they came, repeated ones too. Raises ApiError 401
-        where it is nobody, 400 and 403 for an impersonation that cannot or may not be.
-        """
-        credentials = headers.get(b"authorization", b"").decode("latin-1")
-        identity = await self._authenticate(credentials, certificate)
-        if identity is None or not identity.name:
-            raise unauthorized()
-        if impersonation.asked(headers):
-            identity = await impersonation.acting_as(identity, sent or tuple(headers.items()), self._require)
-        return identity
-
-    async def _require(self, attributes: Attributes) -> None:
-        """Raises ApiError 403, which the audit gets to know."""
-        decision = await self._authorise(attributes)
-        if not decision.allowed:
-            self._service.config.auditor.record(attributes, decision, {"code": 403, "id": ""})
-            raise denied(attributes, decision)
 
     async def _answer(self, request: Request, path: Path, kind: Kind | None, started: float) -> None:
         attributes, decision = _attributes(request, path), UNDECIDED
-        clock, ticket = None, _NOTHING_HELD
+        clock, ticket, told = None, _NOTHING_HELD, False
         try:
             ticket = await self._turn(request, path)
             # A GET of one object has nothing to wait for but the store, which has deadlines of its own.
@@ -123,8 +99,9 @@ class Router:
                 ticket = _NOTHING_HELD
                 if decision.allowed:
                     # It may last for hours: the audit is told when it begins.
-                    told = {**_outcome(request), "code": 200, "stage": "started"}
-                    self._service.config.auditor.record(attributes, decision, told)
+                    begun = {**_outcome(request), "code": 200, "stage": "started"}
+                    self._service.config.auditor.record(attributes, decision, begun)
+                    told = True
             await self._serve(request, attributes, decision, options, only)
             # A create that the authorizer refused without its object may have been allowed with it.
             decision = decision if decision.allowed or request.code >= 400 else ALLOWED
@@ -142,7 +119,8 @@ class Router:
             if clock is not None:
                 self._deadlines.end(clock)
             self._observe(request.verb, path, kind, request.code, started)
-            self._service.config.auditor.record(attributes, decision, _outcome(request))
+            if not told or request.code >= 400:
+                self._service.config.auditor.record(attributes, decision, _outcome(request))
 
     async def _turn(self, request: Request, path: Path) -> Ticket:
         """Wait until it is this request's turn. Raises ApiError 429."""
@@ -201,7 +179,7 @@ async def _refuse(send: Send, error: ApiError, headers: Any) -> None:
 
 def verb_of(method: str, path: Path, query: Mapping[str, str]) -> str:
     """Kubernetes' verb. Raises ApiError 405 for a method that names none."""
-    verb = _METHODS.get(method)
+    verb = METHODS.get(method)
     if verb is None:
         raise method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE")
     if path.name:
@@ -215,14 +193,8 @@ def verb_of(method: str, path: Path, query: Mapping[str, str]) -> str:
     return verb
 
 
-def _outcome(request: Request) -> Mapping[str, Any]:
-    client = request.client
-    return {
-        "code": request.code,
-        "id": request.id,
-        "source_ip": client.source_ip,
-        "user_agent": client.user_agent,
-    }
+def _outcome(request: Request) -> dict[str, Any]:
+    return outcome_of(request.client, request.code, request.id)
 
 
 def _attributes(

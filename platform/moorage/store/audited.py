@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -125,6 +125,6 @@ def keeps_version(write: Write, current: Entry | None) -> int:
     return int(any(old.get(part) != new.get(part) for part in ("data", "type", "immutable")))
 
 
-def push(origin: Origin) -> Sequence[tuple[str, str]]:
+def push(origin: Origin) -> Mapping[str, Any]:
     """What the row of a moved Git ref tells of its origin."""
-    return (("request", origin.request_id), ("audit", orjson.dumps(context(origin)).decode()))
+    return {"request": origin.request_id, "audit": context(origin)}

@@ -237,12 +237,14 @@ def _refs(refs: Sequence[RefUpdate], origin: Origin) -> bytes | None:
         [
             {
                 "repository": ref.repository,
+                "namespace": ref.namespace,
+                "name": ref.name or ref.repository,
                 "ref": ref.ref,
                 "old": ref.old,
                 "new": ref.new,
                 "result": ref.result,
                 "actor": origin.actor,
-                **dict(audited.push(origin)),
+                **audited.push(origin),
             }
             for ref in refs
         ]

@@ -125,6 +125,9 @@ class RefUpdate:
     old: str
     new: str
     result: str = "{}"
+    namespace: str = ""
+    name: str = ""
+    """Of the Repository, for the audit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,6 +413,10 @@ class KeyStore(Protocol):
         """Keep a new wrapped key; where another process added one first, both are kept and the earliest of the
         newest generation is used by all. A rotation gives a higher ``generation``.
         """
+        ...
+
+    async def page(self, after: DataKey | None = None, limit: int = 500) -> Sequence[DataKey]:
+        """Keys of all namespaces in the order of (namespace, key id), those after ``after``."""
         ...
 
 

@@ -9,11 +9,14 @@ from typing import Any, Protocol
 from moorage.api.contracts import Attributes, Decision
 from moorage.store.audit_chain import AuditRecord
 from moorage_tenants.audit import policy
-from moorage_tenants.audit.meter import Meter
+from moorage_tenants.audit.meter import LoginMeter, Meter
 
 LONGEST = 512
 """Characters of what a client says of itself (its user agent, a path)."""
-_COLUMNS = frozenset({"code", "id", "source_ip", "user_agent"})
+_COLUMNS = frozenset({"code", "id", "source_ip", "user_agent", "source_commit"})
+REFUSED = frozenset({401, 403})
+POLICY = "refused by an admission or a quota"
+"""Where the authorizer allowed what was refused. The message of the answer may hold what was sent, so it is not kept."""
 
 
 class Chain(Protocol):
@@ -35,31 +38,28 @@ class TableAuditor:
         self._chain = chain
         self._clock = clock
         self._meter = Meter(time.monotonic)
+        self._logins = LoginMeter(time.monotonic)
 
     def record(self, attributes: Attributes, decision: Decision, outcome: Mapping[str, Any]) -> None:
         """One request. A write has its row from the commit that made it, and a watch gets its row when it begins."""
         code, request_id = int(outcome.get("code", 0)), str(outcome.get("id", ""))
-        kept_back = 0
-        if decision.allowed:
-            if self._chain.is_committed(request_id) or not policy.leaves_row(attributes, code):
-                return
-            if attributes.verb == "watch" and code < 400 and "stage" not in outcome:
-                return
-        else:
+        # What was narrowed instead of refused has a refusal's decision and an answer.
+        refused = code in REFUSED or (not decision.allowed and not 0 < code < 400)
+        counted: int | None = 0
+        if code == 401:
+            counted = self._logins.take(str(outcome.get("source_ip", "")))
+        elif refused:
             counted = self._meter.take(attributes.identity.name)
-            if counted is None:
-                return
-            kept_back = counted
-        self._chain.record(self._row(attributes, decision, outcome, code, request_id, kept_back))
+        elif self._chain.is_committed(request_id) or not policy.leaves_row(attributes, code):
+            return
+        if counted is None:
+            return
+        for who, count in (*self._meter.forgotten(), *self._logins.forgotten()):
+            self._chain.record(AuditRecord(self._clock(), who, "refused", False, 0, detail={"refusalsNotShown": count}))
+        self._chain.record(self._row(attributes, decision, outcome, not refused, counted))
 
     def _row(
-        self,
-        attributes: Attributes,
-        decision: Decision,
-        outcome: Mapping[str, Any],
-        code: int,
-        request_id: str,
-        kept_back: int,
+        self, attributes: Attributes, decision: Decision, outcome: Mapping[str, Any], allowed: bool, kept_back: int
     ) -> AuditRecord:
         identity = attributes.identity
         detail: dict[str, Any] = {
@@ -68,7 +68,7 @@ class TableAuditor:
             "sourceIP": str(outcome.get("source_ip", "")),
             "userAgent": str(outcome.get("user_agent", ""))[:LONGEST],
             "path": attributes.path[:LONGEST],
-            "reason": "" if decision.allowed else decision.reason[:LONGEST],
+            "reason": "" if allowed else (decision.reason or POLICY)[:LONGEST],
             "refusalsNotShown": kept_back,
         }
         for name, value in outcome.items():
@@ -78,13 +78,14 @@ class TableAuditor:
             at=self._clock(),
             actor=identity.name,
             verb=attributes.verb,
-            allowed=decision.allowed,
-            code=code,
-            request_id=request_id,
+            allowed=allowed,
+            code=int(outcome.get("code", 0)),
+            request_id=str(outcome.get("id", "")),
             group=attributes.group,
             resource=attributes.resource,
             subresource=attributes.subresource,
             namespace=attributes.namespace,
             name=attributes.name,
+            source_commit=str(outcome.get("source_commit", "")),
             detail={name: value for name, value in detail.items() if value},
         )

@@ -63,7 +63,7 @@ class AuditEndpoints:
         identity = await self.guard.identify(request)
         query = _query(request)
         asked = request.query_params.getlist("namespace")
-        query = replace(query, namespaces=await self._visible(identity, asked))
+        query = replace(query, namespaces=await self._visible(request, identity, asked))
         try:
             rows, token = await self.log.rows(query)
         except BadContinue as error:
@@ -77,7 +77,7 @@ class AuditEndpoints:
         identity = await self.guard.identify(request)
         attributes = Attributes(identity, "get", GROUP, RESOURCE, "verify")
         decision = await self.guard.authorizer.authorise(attributes)
-        self.guard.note(attributes, decision, "verify")
+        self.guard.note(request, attributes, decision, "verify")
         if not decision.allowed:
             raise forbidden(GROUP, "audit/verify", "", decision.reason)
         return StreamingResponse(self._verified(), media_type="application/json-seq")
@@ -100,7 +100,7 @@ class AuditEndpoints:
         finally:
             working.cancel()
 
-    async def _visible(self, identity: Identity, asked: Sequence[str]) -> Mapping[str, float] | None:
+    async def _visible(self, request: Request, identity: Identity, asked: Sequence[str]) -> Mapping[str, float] | None:
         """The namespaces whose rows are shown, from when on; None for everything. Raises ApiError 403."""
         everywhere = Attributes(identity, "list", GROUP, RESOURCE)
         decision = await self.guard.authorizer.authorise(everywhere)
@@ -114,7 +114,7 @@ class AuditEndpoints:
             if within.allowed:
                 visible[entry.key.name] = _created(entry)
         if not visible or any(name not in visible for name in asked):
-            self.guard.note(everywhere, decision, "")
+            self.guard.note(request, everywhere, decision, "")
             raise forbidden(GROUP, RESOURCE, "", decision.reason)
         return visible
 

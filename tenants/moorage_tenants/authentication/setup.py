@@ -11,7 +11,7 @@ from types import TracebackType
 
 from fastapi import APIRouter
 
-from moorage.api.contracts import Admission, Authorizer, Companions, Identity
+from moorage.api.contracts import Admission, Auditor, Authorizer, Companions, Identity
 from moorage.store.store import PostgresStore
 from moorage_tenants.authentication.accounts.admission import AccountAdmission
 from moorage_tenants.authentication.accounts.furniture import AccountFurniture
@@ -83,12 +83,12 @@ class Sources(AbstractAsyncContextManager["Sources"]):
         self.companions: Sequence[Companions] = (AccountFurniture(settings.ca_pem),)
         self._tasks: list[asyncio.Task[None]] = []
 
-    def router(self, authorizer: Authorizer) -> APIRouter:
+    def router(self, authorizer: Authorizer, auditor: Auditor) -> APIRouter:
         """The endpoints of our own; see ``prefixes`` for where they are."""
-        door = Door(self.authenticator, authorizer)
+        door = Door(self.authenticator, authorizer, auditor)
         router = APIRouter()
         router.include_router(TokenEndpoints(self.stored, door, self._settings.ca_sha256).router())
-        router.include_router(NodeCredentials(self.stored).router())
+        router.include_router(NodeCredentials(self.stored, door).router())
         router.include_router(Published(self.accounts, self.issuers, door, self._settings.address).router())
         return router
 

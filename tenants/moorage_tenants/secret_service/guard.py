@@ -10,10 +10,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from moorage.api import impersonation
 from moorage.api.contracts import Attributes, Auditor, Authenticator, Authorizer, Decision, Identity
-from moorage.api.errors import ApiError, bad_request, forbidden, unauthorized, unavailable
-from moorage.api.peer import peer_certificate
+from moorage.api.entrance import Entrance, client_of, outcome_of
+from moorage.api.errors import ApiError, bad_request, forbidden, unavailable
 from moorage.api.request import new_request_id
 from moorage.store.contracts import OutcomeUnknown, Unavailable
 
@@ -32,18 +31,8 @@ class Guard:
 
     async def identify(self, request: Request) -> Identity:
         """Who asks, or whom that one acts as. Raises ApiError 401; 400 and 403 for an impersonation."""
-        credentials = request.headers.get("authorization", "")
-        identity = await self.authenticator.authenticate(credentials, peer_certificate(request.scope))
-        if identity is None or not identity.name:
-            raise unauthorized()
-        if impersonation.asked(dict(request.headers.raw)):
-            return await impersonation.acting_as(identity, request.headers.raw, self._require)
-        return identity
-
-    async def _require(self, attributes: Attributes) -> None:
-        decision = await self.authorizer.authorise(attributes)
-        if not decision.allowed:
-            raise forbidden(attributes.group, attributes.resource, attributes.name, decision.reason)
+        entrance = Entrance(self.authenticator, self.authorizer, self.auditor)
+        return await entrance.identify(request.scope, None, request_id_of(request))
 
     async def allow(
         self, request: Request, verb: str, group: str, resource: str, namespace: str, name: str, action: str = ""
@@ -52,17 +41,25 @@ class Guard:
         identity = await self.identify(request)
         attributes = Attributes(identity, verb, group, resource, "", namespace, name)
         decision = await self.authorizer.authorise(attributes)
-        self.note(attributes, decision, action)
+        self.note(request, attributes, decision, action)
         if not decision.allowed:
             raise forbidden(group, resource, name, decision.reason)
         return identity
 
-    def note(self, attributes: Attributes, decision: Decision, action: str) -> None:
-        """Write one line of audit; ``action`` says which endpoint of ours it was (history, unseal)."""
-        outcome: dict[str, Any] = {"code": 200 if decision.allowed else 403, "id": new_request_id()}
+    def note(self, request: Request, attributes: Attributes, decision: Decision, action: str) -> None:
+        """Write one row of the audit; ``action`` says which endpoint of ours it was (history, unseal)."""
+        code = 200 if decision.allowed else 403
+        outcome = outcome_of(client_of(request.scope), code, request_id_of(request))
         if action:
             outcome["action"] = action
         self.auditor.record(attributes, decision, outcome)
+
+
+def request_id_of(request: Request) -> str:
+    """The request's id: the same for all that is written of it."""
+    if not hasattr(request.state, "request_id"):
+        request.state.request_id = new_request_id()
+    return str(request.state.request_id)
 
 
 def answering(handler: Handler) -> Handler:
@@ -70,6 +67,7 @@ def answering(handler: Handler) -> Handler:
 
     async def answer(request: Request) -> Response:
         try:
+            _check_text(request)
             return await handler(request)
         except (Unavailable, OutcomeUnknown) as error:
             refusal = unavailable(f"the database cannot be reached: {error}")
@@ -78,6 +76,12 @@ def answering(handler: Handler) -> Handler:
         return JSONResponse(refusal.status(), status_code=refusal.code, headers=refusal.headers)
 
     return answer
+
+
+def _check_text(request: Request) -> None:
+    """Raises ApiError 400 for what no text in PostgreSQL can hold."""
+    if any("\0" in text for text in (request.scope["path"], *request.query_params.values())):
+        raise bad_request("the path and the query must not contain the character U+0000")
 
 
 async def body_of(request: Request) -> dict[str, Any]:

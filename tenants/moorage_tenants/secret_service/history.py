@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from moorage.api.contracts import Identity, Operation, TransactionRequest, Transactor
+from moorage.api.entrance import client_of
 from moorage.api.errors import ApiError, conflict, invalid, not_found
 from moorage.resources.core.secrets import SECRET
 from moorage.resources.kind import Document, FieldError
 from moorage.resources.sealed_secrets import SEALED_SECRET
 from moorage.store.contracts import Entry, Store
-from moorage_tenants.secret_service.guard import Guard, body_of
+from moorage_tenants.secret_service.guard import Guard, body_of, request_id_of
 from moorage_tenants.secret_service.sealed import place
 
 MANAGER = "moorage-secrets"
@@ -84,6 +86,7 @@ class HistoryEndpoints:
     async def rollback(self, request: Request) -> JSONResponse:
         """POST ``{"version": N}``: put the values of a version back, as a change like any other, by who asks."""
         namespace, name = place(request)
+        identity = await self._guard.allow(request, "update", "", "secrets", namespace, name, "rollback")
         asked = await body_of(request)
         version = asked.get("version")
         if not isinstance(version, int) or isinstance(version, bool) or version < 1:
@@ -91,14 +94,22 @@ class HistoryEndpoints:
                 "version", "FieldValueRequired", "Required value: the number of a version; see the history"
             )
             raise invalid("", "Secret", name, [error])
-        identity = await self._guard.allow(request, "update", "", "secrets", namespace, name, "rollback")
         old = await self._document(namespace, name, version)
         if old is None:
             raise _no_version(name, version)
-        written = await self._write(identity, namespace, name, old, dry_run=bool(asked.get("dryRun")))
+        transaction = TransactionRequest(
+            [],
+            dry_run=bool(asked.get("dryRun")),
+            field_manager=MANAGER,
+            request_id=request_id_of(request),
+            client=client_of(request.scope),
+        )
+        written = await self._write(identity, namespace, name, old, transaction)
         return JSONResponse({**written, "data": dict.fromkeys(written.get("data") or {}, "")})
 
-    async def _write(self, identity: Identity, namespace: str, name: str, old: Document, *, dry_run: bool) -> Document:
+    async def _write(
+        self, identity: Identity, namespace: str, name: str, old: Document, transaction: TransactionRequest
+    ) -> Document:
         metadata = {key: value for key, value in old["metadata"].items() if key in _KEPT_METADATA}
         document = {**old, "metadata": metadata}
         current = await self._current(namespace, name)
@@ -112,9 +123,7 @@ class HistoryEndpoints:
         operation = Operation(
             "create" if current is None else "update", SECRET, namespace, name, document, field_manager=MANAGER
         )
-        result = await self._transactor.transact(
-            identity, TransactionRequest([operation], dry_run=dry_run, field_manager=MANAGER)
-        )
+        result = await self._transactor.transact(identity, replace(transaction, operations=[operation]))
         error = result.error or next((each.error for each in result.results if each.error), None)
         if error is not None:
             raise ApiError(

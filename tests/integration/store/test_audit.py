@@ -96,7 +96,7 @@ async def test_heartbeats_and_status_of_the_platforms_own_parts_leave_none(datab
 
 async def test_a_moved_ref_leaves_a_row_even_where_no_object_is_written(database_url: str) -> None:
     async with store(database_url) as one:
-        moved = RefUpdate("repo", "refs/heads/main", "", "ab" * 20)
+        moved = RefUpdate("repo", "refs/heads/main", "", "ab" * 20, namespace="shop", name="web")
         await one.commit([], ALICE, atomic=True, refs=[moved])
         (row,) = await rows(one)
         assert (row.verb, row.resource, row.actor, row.source_commit) == (
@@ -106,7 +106,8 @@ async def test_a_moved_ref_leaves_a_row_even_where_no_object_is_written(database
             "ab" * 20,
         )
         assert row.detail["ref"] == "refs/heads/main"
-        assert row.detail["origin"]["sourceIP"] == "192.0.2.7"
+        assert row.detail["sourceIP"] == "192.0.2.7"
+        assert (row.namespace, row.name, row.request_id) == ("shop", "web", "request-1")
         assert (await one.audit.verify()).problems == []
 
 

@@ -159,6 +159,69 @@ async def test_reads_of_secrets_are_told_and_their_contents_never(server: Runnin
     assert "Y2FuYXJ5LWM0MWY" not in whole
 
 
+async def test_who_could_not_come_in_is_told_with_what_was_asked_for(server: RunningAccess) -> None:
+    for path in ("/api/v1/namespaces/default/secrets/s?token=canary-q", "/version/../metrics", f"{AUDIT}/verify"):
+        async with server.api.session("") as session, session.get(path) as answer:
+            assert answer.status == 401
+    secrets, metrics, verify = (await rows(server, "user=system:anonymous"))[::-1]
+    assert (secrets["resource"], secrets["name"], secrets["allowed"], secrets["code"]) == ("secrets", "s", False, 401)
+    assert metrics["detail"]["path"] == "/metrics"
+    assert verify["resource"] == "audit"
+    for each in (secrets, metrics, verify):
+        assert ip_address(each["detail"]["sourceIP"])
+        assert each["detail"]["userAgent"].startswith("Python/")
+        assert each["detail"]["reason"] == "no credentials were given"
+    assert "canary-q" not in json.dumps([secrets, metrics, verify])
+
+
+async def test_who_acts_as_somebody_else_is_named(server: RunningAccess) -> None:
+    place = "/api/v1/namespaces/default/configmaps"
+    await make_owner(server, "ann", "blue")
+    as_ann = {"Impersonate-User": "ann"}
+    blue = "/api/v1/namespaces/blue/configmaps"
+    for method, path, body, expect in (("GET", blue, None, 200), ("POST", blue, configmap("c"), 201)):
+        code, _ = await server.call("admin-token", method, path, body, as_ann)
+        assert code == expect
+    code, _ = await server.call("eve", "GET", place, None, as_ann)
+    assert code == 403
+    acted = [(each["verb"], each["detail"]["impersonator"]) for each in await rows(server, "user=ann&namespace=blue")]
+    assert acted == [("create", "admin"), ("list", "admin")]
+    (refused,) = await rows(server, "user=eve&verb=impersonate")
+    assert (refused["resource"], refused["name"], refused["allowed"]) == ("users", "ann", False)
+    assert ip_address(refused["detail"]["sourceIP"])
+
+
+async def test_a_refused_path_beside_the_resources_is_told_of(server: RunningAccess) -> None:
+    await do(server, "eve", "GET", "/metrics", expect=403)
+    (row,) = await rows(server, "user=eve")
+    assert (row["detail"]["path"], row["allowed"], row["code"]) == ("/metrics", False, 403)
+    assert ip_address(row["detail"]["sourceIP"])
+
+
+async def test_reading_a_pods_output_is_told_of(server: RunningAccess) -> None:
+    await do(server, "admin-token", "GET", "/api/v1/namespaces/default/pods/none/log", expect=404)
+    (row,) = await rows(server, "resource=pods&name=none")
+    assert (row["subresource"], row["allowed"], row["code"]) == ("log", True, 404)
+
+
+async def test_what_an_admission_refuses_in_a_transaction_is_told_of_its_member(server: RunningAccess) -> None:
+    """Ann may write roles in her namespace, but none that gives more than she has."""
+    await make_owner(server, "ann", "blue")
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "all", "namespace": "blue"},
+        "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
+    }
+    spec = {"operations": [{"verb": "create", "object": role}]}
+    for kind, path in (("Transaction", "transactions"), ("Batch", "batches")):
+        whole = {"apiVersion": "moorage.io/v1", "kind": kind, "spec": spec}
+        code, answer = await server.call("ann", "POST", f"/apis/moorage.io/v1/{path}", whole)
+        assert code in (200, 403), answer
+    told = [(each["allowed"], each["code"]) for each in await rows(server, "user=ann&resource=roles&name=all")]
+    assert told == [(False, 403), (False, 403)]
+
+
 async def test_a_watch_of_secrets_is_told_of_while_it_lasts(server: RunningAccess) -> None:
     session = server.api.session("admin-token")
     async with session, session.get("/api/v1/namespaces/default/secrets?watch=true") as answer:

@@ -7,9 +7,10 @@ import pytest
 from moorage.api.contracts import Attributes, Decision, Identity
 from moorage.store.audit_chain import AuditRecord
 from moorage_tenants.audit import TableAuditor
-from moorage_tenants.audit.meter import BURST, Meter
+from moorage_tenants.audit.meter import ADDRESS_BURST, BURST, QUIET, LoginMeter, Meter, network
 
 ALICE = Identity("alice", frozenset({"dev", "system:authenticated"}), impersonator="root")
+"""Root, acting as alice."""
 
 
 class ListedChain:
@@ -37,7 +38,9 @@ POLICY = [
     ("get", "", "secrets", "", "alice", True),
     ("list", "", "secrets", "", "system:node:n", True),
     ("get", "other.io", "secrets", "", "alice", False),
-    ("get", "", "pods", "log", "alice", False),
+    ("get", "", "pods", "log", "alice", True),
+    ("get", "moorage.io", "audit", "verify", "alice", True),
+    ("list", "moorage.io", "audit", "", "alice", False),
     ("get", "", "pods", "exec", "alice", True),
     ("create", "", "pods", "portforward", "alice", True),
     ("create", "", "serviceaccounts", "token", "alice", True),
@@ -87,11 +90,30 @@ def test_a_write_that_was_committed_has_its_row_already() -> None:
     assert "canary" not in repr(row)
 
 
-def test_a_watch_of_secrets_is_told_of_when_it_begins_and_not_again_when_it_ends() -> None:
-    attributes = Attributes(ALICE, "watch", resource="secrets", namespace="ns")
-    (row,) = rows(attributes, Decision(True), stage="started")
-    assert row.detail["stage"] == "started"
-    assert rows(attributes, Decision(True)) == []
+def test_what_is_done_as_somebody_else_leaves_a_row_with_who_really_did_it() -> None:
+    (row,) = rows(Attributes(ALICE, "list", resource="pods", namespace="ns"), Decision(True))
+    assert (row.actor, row.detail["impersonator"], row.allowed) == ("alice", "root", True)
+
+
+def test_what_policies_refuse_after_the_authorizer_allowed_it_is_a_refusal() -> None:
+    attributes = Attributes(ALICE, "create", resource="pods", namespace="ns")
+    (row,) = rows(attributes, Decision(True), code=403)
+    assert (row.allowed, row.code, row.detail["reason"]) == (False, 403, "refused by an admission or a quota")
+
+
+def test_a_list_that_was_narrowed_instead_of_refused_was_allowed() -> None:
+    (row,) = rows(Attributes(ALICE, "list", resource="secrets"), Decision(False, "not all of them"), code=200)
+    assert row.allowed
+    assert "reason" not in row.detail
+    (row,) = rows(Attributes(ALICE, "list", resource="secrets"), Decision(False, "not all of them"), code=0)
+    assert not row.allowed
+
+
+def test_what_came_through_a_commit_names_it() -> None:
+    (row,) = rows(
+        Attributes(ALICE, "create", resource="repositories"), Decision(True), code=422, source_commit="c0ffee"
+    )
+    assert (row.source_commit, "source_commit" in row.detail) == ("c0ffee", False)
 
 
 def test_a_flood_of_refusals_is_counted_instead_of_written() -> None:
@@ -117,3 +139,49 @@ def test_the_count_goes_with_the_users_next_row(monkeypatch: pytest.MonkeyPatch)
     now = 1.0
     auditor.record(attributes, Decision(False), {"code": 403})
     assert chain.rows[-1].detail["refusalsNotShown"] == 7
+
+
+def test_what_was_kept_back_is_told_although_its_user_never_came_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("moorage_tenants.audit.auditor.time.monotonic", lambda: now)
+    chain = ListedChain()
+    auditor = TableAuditor(chain)
+    for _ in range(int(BURST) + 7):
+        auditor.record(Attributes(ALICE, "list", resource="pods"), Decision(False), {"code": 403})
+    now = QUIET
+    auditor.record(Attributes(Identity("bob"), "get", resource="secrets"), Decision(True), {"code": 200})
+    told, read = chain.rows[-2:]
+    assert (told.actor, told.verb, told.allowed, told.detail) == ("alice", "refused", False, {"refusalsNotShown": 7})
+    assert read.actor == "bob"
+    auditor.record(Attributes(Identity("bob"), "get", resource="secrets"), Decision(True), {"code": 200})
+    assert [row.verb for row in chain.rows[-2:]] == ["get", "get"]
+
+
+def test_refused_logins_are_limited_by_address_and_all_together() -> None:
+    now = 0.0
+    logins = LoginMeter(lambda: now)
+    one = [logins.take("192.0.2.1") for _ in range(int(ADDRESS_BURST) + 9)]
+    assert one == [0] * int(ADDRESS_BURST) + [None] * 9
+    # Neither a new address each time nor an IPv6 network fills the table.
+    taken = [logins.take(f"2001:db8::{number:x}") for number in range(100)]
+    assert taken.count(0) == ADDRESS_BURST
+    many = [logins.take(f"198.51.{number // 250}.{number % 250}") for number in range(5000)]
+    assert sum(each is not None for each in many) == BURST - 2 * ADDRESS_BURST
+    now = QUIET
+    assert list(logins.forgotten()) == [("system:anonymous", 9 + 70 + 5000 - (BURST - 2 * ADDRESS_BURST))]
+    assert logins.take("192.0.2.1") == 0
+
+
+ADDRESSES = [
+    ("192.0.2.1", "192.0.2.1"),
+    ("::ffff:192.0.2.1", "192.0.2.1"),
+    ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+    ("fe80::1%eth0", "fe80::/64"),
+    ("", ""),
+    ("unix", "unix"),
+]
+
+
+@pytest.mark.parametrize(("address", "expected"), ADDRESSES)
+def test_one_sender_is_known_by_its_network(address: str, expected: str) -> None:
+    assert network(address) == expected

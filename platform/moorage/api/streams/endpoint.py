@@ -15,12 +15,12 @@ from typing import Any, cast
 
 from moorage.api import asgi
 from moorage.api.contracts import Attributes, Decision, Identity
+from moorage.api.entrance import client_of, outcome_of
 from moorage.api.errors import ApiError, no_such_path
 from moorage.api.failures import refusal_of
 from moorage.api.options import parse_query
 from moorage.api.paths import Path
-from moorage.api.peer import peer_certificate
-from moorage.api.request import Request
+from moorage.api.request import Request, new_request_id
 from moorage.api.router import Router
 from moorage.api.service import Service, denied
 from moorage.api.streams import asking, log, nodes, portforward, remote
@@ -42,14 +42,16 @@ async def serve(service: Service, router: Router, socket: Socket, path: Path) ->
     started = time.perf_counter()
     code, attributes, decision = 101, None, Decision(False, "not decided")
     request: Request | None = None
+    request_id = new_request_id()
     try:
-        identity = await router.identify(socket.headers, peer_certificate(socket.scope), socket.scope["headers"])
+        identity = await router.entrance.identify(socket.scope, socket.headers, request_id)
         attributes = _attributes(identity, path)
         kind = service.registry.by_plural(path.group, path.version, path.resource)
         decision = await _permitted(service, attributes)
         if kind is None or path.subresource not in kind.subresources or path.subresource not in SERVED:
             raise no_such_path()
-        request = _request(socket, identity, kind, path)
+        request = _request(socket, identity, kind, path, request_id)
+        service.config.auditor.record(attributes, decision, {**_outcome(socket, 0, request_id), "stage": "started"})
         await _stream(service, request, socket)
     except asyncio.CancelledError:
         raise
@@ -60,8 +62,8 @@ async def serve(service: Service, router: Router, socket: Socket, path: Path) ->
         code = await _refuse(socket, refusal_of(error, number, f"WebSocket {socket.scope['path']}"), request)
     finally:
         service.metrics.observe("connect", path.group, path.resource, code, time.perf_counter() - started)
-        if attributes is not None:
-            service.config.auditor.record(attributes, decision, {"code": code, "id": request.id if request else ""})
+        if attributes is not None and code >= 400:
+            service.config.auditor.record(attributes, decision, _outcome(socket, code, request_id))
 
 
 async def _permitted(service: Service, attributes: Attributes) -> Decision:
@@ -147,8 +149,12 @@ def _attributes(identity: Identity, path: Path) -> Attributes:
     return Attributes(identity, "get", path.group, path.resource, path.subresource, path.namespace, path.name)
 
 
-def _request(socket: Socket, identity: Identity, kind: Kind, path: Path) -> Request:
+def _outcome(socket: Socket, code: int, request_id: str) -> dict[str, Any]:
+    return outcome_of(client_of(socket.scope, socket.headers), code, request_id)
+
+
+def _request(socket: Socket, identity: Identity, kind: Kind, path: Path, request_id: str) -> Request:
     query = parse_query(socket.scope["query_string"])
     nothing = cast(Any, None)  # the answer goes through the WebSocket, never through these
     place = path.namespace, path.name, path.subresource
-    return Request(socket.scope, nothing, nothing, socket.headers, query, identity, kind, "get", *place)
+    return Request(socket.scope, nothing, nothing, socket.headers, query, identity, kind, "get", *place, request_id)

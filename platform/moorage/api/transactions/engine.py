@@ -18,6 +18,7 @@ from moorage.api.contracts import (
     TransactionRequest,
     TransactionResult,
 )
+from moorage.api.entrance import outcome_of
 from moorage.api.errors import ApiError, forbidden
 from moorage.api.request import new_request_id
 from moorage.api.service import Service, origin_of
@@ -33,6 +34,7 @@ MAX_OPERATIONS = 5_000
 TURN = 8
 """Operations planned before others get the event loop."""
 DEFAULT_MANAGER = "moorage"
+POLICY = "refused by an admission or a quota"
 
 Outcomes = list["Planned | ApiError"]
 
@@ -63,7 +65,9 @@ class Engine:
             if len(request.operations) > MAX_OPERATIONS:
                 raise _too_many(len(request.operations))
             run = self._prepare(identity, request)
-            return await (self._atomic(run) if request.atomic else self._each(run))
+            result = await (self._atomic(run) if request.atomic else self._each(run))
+            self._note_members(run, result)
+            return result
         except ApiError as error:
             return _failed(error)
         except Unavailable as error:
@@ -158,10 +162,16 @@ class Engine:
         """Raises ApiError 403. The view counts: a namespace of the same transaction may be what gives the right."""
         decision = await operations.permitted(self._service.config.authorizer, run.identity, operation, view)
         if not decision.allowed:
-            self._note_refusal(run, operation, decision)
+            self._note_refusal(run, operation, decision.reason)
             raise forbidden(operation.kind.group, operation.kind.plural, operation.name, decision.reason)
 
-    def _note_refusal(self, run: _Run, operation: Operation, decision: Decision) -> None:
+    def _note_members(self, run: _Run, result: TransactionResult) -> None:
+        """What admissions, quotas and roles refused of the members, after the authorizer had allowed it."""
+        for each in result.results:
+            if each.error is not None and each.error.get("code") == 403:
+                self._note_refusal(run, each.operation, POLICY)
+
+    def _note_refusal(self, run: _Run, operation: Operation, reason: str) -> None:
         """Members of a transaction are not requests of their own: nobody else tells the audit of them."""
         if id(operation) in run.noted:
             return
@@ -169,14 +179,10 @@ class Engine:
         kind = operation.kind
         place = (kind.group, kind.plural, operation.subresource, operation.namespace, operation.name)
         attributes = Attributes(run.identity, operation.verb, *place)
-        client = run.request.client
-        outcome = {
-            "code": 403,
-            "id": run.origin.request_id,
-            "source_ip": client.source_ip,
-            "user_agent": client.user_agent,
-        }
-        self._service.config.auditor.record(attributes, decision, outcome)
+        outcome = outcome_of(run.request.client, 403, run.origin.request_id)
+        if run.request.source_commit:
+            outcome["source_commit"] = run.request.source_commit
+        self._service.config.auditor.record(attributes, Decision(False, reason), outcome)
 
     async def _each(self, run: _Run) -> TransactionResult:
         """Plan each on the caches, commit all at once, and do what met another writer again by itself."""

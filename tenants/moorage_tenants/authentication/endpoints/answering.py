@@ -9,9 +9,10 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
-from moorage.api.contracts import Attributes, Authenticator, Authorizer, Identity
-from moorage.api.errors import ApiError, bad_request, forbidden, invalid, unauthorized, unavailable
-from moorage.api.peer import peer_certificate
+from moorage.api.contracts import Attributes, Auditor, Authenticator, Authorizer, Decision, Identity
+from moorage.api.entrance import Entrance, client_of, outcome_of
+from moorage.api.errors import ApiError, bad_request, forbidden, invalid, unavailable
+from moorage.api.request import new_request_id
 from moorage.resources.kind import FieldError
 from moorage.store.contracts import Unavailable
 
@@ -22,31 +23,29 @@ Handler = Callable[[Request], Awaitable[JSONResponse]]
 
 
 class Door:
-    """Finds out who asks, and whether it may."""
+    """Finds out who asks, and whether it may; writes down what came of it."""
 
-    def __init__(self, authenticator: Authenticator, authorizer: Authorizer) -> None:
-        self._authenticator = authenticator
+    def __init__(self, authenticator: Authenticator, authorizer: Authorizer, auditor: Auditor) -> None:
+        self._entrance = Entrance(authenticator, authorizer, auditor)
         self._authorizer = authorizer
+        self._auditor = auditor
 
     async def identity(self, request: Request) -> Identity:
         """Who asks. Raises ApiError 401; 400 for impersonation, which is not offered here."""
         if any(name.startswith("impersonate-") for name in request.headers):
             raise bad_request("this endpoint does not take impersonation headers: ask as yourself")
-        authorization = request.headers.get("authorization", "")
-        identity = await self._authenticator.authenticate(authorization, peer_certificate(request.scope))
-        if identity is None or not identity.name:
-            raise unauthorized()
-        return identity
+        return await self._entrance.identify(request.scope)
 
     async def may(self, identity: Identity, verb: str, name: str = "") -> bool:
         """Whether ``identity`` may do this to tokens in general."""
         return (await self._authorizer.authorise(Attributes(identity, verb, GROUP, "tokens", name=name))).allowed
 
-    async def require(self, identity: Identity, verb: str, name: str = "") -> None:
+    async def require(self, request: Request, identity: Identity, verb: str, name: str = "") -> None:
         """Raises ApiError 403."""
         attributes = Attributes(identity, verb, GROUP, "tokens", name=name)
         decision = await self._authorizer.authorise(attributes)
         if not decision.allowed:
+            self._note(request, attributes, decision, 403)
             raise forbidden(GROUP, "tokens", name, decision.reason)
 
     async def require_path(self, request: Request) -> None:
@@ -55,7 +54,20 @@ class Door:
         attributes = Attributes(identity, request.method.lower(), path=request.url.path)
         decision = await self._authorizer.authorise(attributes)
         if not decision.allowed:
+            self._note(request, attributes, decision, 403)
             raise forbidden("", request.url.path, "", decision.reason)
+
+    def refuse(self, request: Request) -> None:
+        """Write down that a credential was not accepted."""
+        self._entrance.refuse(request.scope, dict(request.headers.raw))
+
+    def done(self, request: Request, identity: Identity, verb: str, resource: str, name: str, **details: str) -> None:
+        """Write down what was done: to the token (or credential) with this id, never the secret itself."""
+        self._note(request, Attributes(identity, verb, GROUP, resource, name=name), Decision(True), 200, **details)
+
+    def _note(self, request: Request, attributes: Attributes, decision: Decision, code: int, **details: str) -> None:
+        outcome = outcome_of(client_of(request.scope), code, new_request_id())
+        self._auditor.record(attributes, decision, {**outcome, **details})
 
 
 def answering(handler: Handler) -> Handler:

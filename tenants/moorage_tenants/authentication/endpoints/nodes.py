@@ -13,9 +13,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from moorage.api.contracts import Identity
 from moorage.api.errors import ApiError, bad_request, unauthorized
 from moorage.store.tokens import TokenRow
-from moorage_tenants.authentication.endpoints.answering import answering, spec_of
+from moorage_tenants.authentication.endpoints.answering import Door, answering, spec_of
 from moorage_tenants.authentication.header import credentials
 from moorage_tenants.authentication.instants import stamp
 from moorage_tenants.authentication.stored import JOIN, NODE, StoredTokens, is_valid
@@ -32,7 +33,8 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 class NodeCredentials:
     """The handler."""
 
-    def __init__(self, tokens: StoredTokens) -> None:
+    def __init__(self, tokens: StoredTokens, door: Door) -> None:
+        self._door = door
         self._tokens = tokens
         self._table = tokens.table
 
@@ -45,6 +47,7 @@ class NodeCredentials:
     async def _create(self, request: Request) -> JSONResponse:
         token = credentials(request.headers.get("authorization", ""))
         if token is None:
+            self._door.refuse(request)
             raise unauthorized()
         spec = await spec_of(request, "NodeCredential", frozenset({"sha256"}))
         wanted = spec.get("sha256")
@@ -64,20 +67,24 @@ class NodeCredentials:
                 raise ApiError(409, "another credential has this hash; make a new secret", reason="AlreadyExists")
             return _answer(held)
         if row.kind == JOIN:
-            row = await self._claimed(shown)
+            row = await self._claimed(request, shown)
         elif row.kind != NODE or not is_valid(row, now):
+            self._door.refuse(request)
             raise unauthorized()
         fresh = _fresh(row, wanted, now)
         await self._table.add(fresh)
         if row.kind == NODE:
             await self._table.add(_ending(row, now))
         self._tokens.forget(shown)
+        node = Identity(row.user, frozenset(row.groups))
+        self._door.done(request, node, "create", "nodecredentials", fresh.id, exchanged=row.id)
         return _answer(fresh)
 
-    async def _claimed(self, sha256: str) -> TokenRow:
+    async def _claimed(self, request: Request, sha256: str) -> TokenRow:
         """The join token, used up by this. Raises ApiError 401."""
         row = await self._table.claim(sha256)
         if row is None:
+            self._door.refuse(request)
             raise ApiError(
                 401,
                 "this join token has expired, was revoked, or has been used: each joins one node once; "

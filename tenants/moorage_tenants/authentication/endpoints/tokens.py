@@ -70,12 +70,13 @@ class TokenEndpoints:
         now = time.time()
         given = [field for field in _SUBJECTS if spec.get(field)]
         if given:
-            await self._door.require(identity, "create")
+            await self._door.require(request, identity, "create")
             token, row = self._for_another(spec, given, identity, now)
         else:
             _require_person(identity, "create")
             token, row = await self._personal(spec, identity, now)
         await self._table.add(row)
+        self._door.done(request, identity, "create", "tokens", row.id, tokenKind=row.kind, tokenUser=row.user)
         return JSONResponse({**view(row), "status": {"token": token}}, status_code=201)
 
     def _for_another(self, spec: dict[str, Any], given: list[str], by: Identity, now: float) -> tuple[str, TokenRow]:
@@ -139,11 +140,14 @@ class TokenEndpoints:
         if own and not scope_rules.scopes_of(identity):
             found = own
         else:
-            await self._door.require(identity, "delete", name)
+            await self._door.require(request, identity, "delete", name)
             found = [row for row in rows if row.id == name]
         if not found or not await self._table.revoke(found[0].sha256):
             raise not_found(GROUP, "tokens", name)
         self._tokens.forget(found[0].sha256)
+        self._door.done(
+            request, identity, "delete", "tokens", found[0].id, tokenKind=found[0].kind, tokenUser=found[0].user
+        )
         return JSONResponse({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
 
 
