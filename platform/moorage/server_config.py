@@ -45,7 +45,6 @@ class ServerConfig:
     kek: KekSource
     bootstrap: Mapping[str, Identity]
     git_dir: Path
-    audit_log: Path
     service_cidrs: Sequence[str]
     authentication: AuthenticationConfig
     authentication_file: Path | None
@@ -67,7 +66,6 @@ class ServerConfig:
         kms_socket: Path | None = None,
         bootstrap_tokens: Path | None,
         git_dir: Path,
-        audit_log: Path | None,
         service_cidr: str = DEFAULT_SERVICE_CIDR,
         authentication_config: Path | None = None,
         oidc: IssuerConfig | None = None,
@@ -93,7 +91,6 @@ class ServerConfig:
             kek=_kek(kek_file, kms_socket),
             bootstrap=_bootstrap(bootstrap_tokens),
             git_dir=git_dir,
-            audit_log=audit_log or git_dir.parent / "audit.log",
             service_cidrs=_ranges(service_cidr),
             authentication=_authentication(authentication_config, oidc),
             authentication_file=authentication_config,

@@ -64,7 +64,6 @@ def server(
     advertise: Annotated[
         str, typer.Option(help="HOST:PORT where other servers and clients reach this one; default: --listen.")
     ] = "",
-    audit_log: Annotated[Path | None, typer.Option(help="Where to write down who did what.")] = None,
     service_cidr: Annotated[
         str, typer.Option(help="Where addresses of Services come from, at the cluster's first start.")
     ] = "10.96.0.0/16",
@@ -115,7 +114,6 @@ def server(
             kms_socket=kms_socket,
             bootstrap_tokens=bootstrap_tokens,
             git_dir=git_dir,
-            audit_log=audit_log,
             service_cidr=service_cidr,
             authentication_config=authentication_config,
             oidc=issuer,

@@ -84,11 +84,6 @@ class Layout:
         return self.root / "moorage.log"
 
     @property
-    def audit(self) -> Path:
-        """Who did what."""
-        return self.root / "audit.log"
-
-    @property
     def git(self) -> Path:
         """Bare repositories."""
         return self.root / "git"

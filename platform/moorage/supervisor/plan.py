@@ -25,7 +25,6 @@ def server_part(layout: Layout, options: Options, database_url: str) -> PartSpec
         *("--tls-cert", str(layout.pki / "server.crt"), "--tls-key", str(layout.pki / "server.key")),
         *("--ca-cert", str(layout.ca_certificate), "--kek-file", str(layout.kek)),
         *("--bootstrap-tokens", str(layout.bootstrap_tokens), "--git-dir", str(layout.git)),
-        *("--audit-log", str(layout.audit)),
         *("--client-ca-file", str(layout.ca_certificate), "--client-ca-key-file", str(layout.pki / "ca.key")),
         *options.server_arguments,
     ]

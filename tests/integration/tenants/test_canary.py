@@ -385,7 +385,7 @@ def test_tokens_are_in_their_own_files_only(installation: Installation, tmp_path
 def test_files_of_the_installation_are_private(installation: Installation) -> None:
     for path in files(installation.data_dir):
         relative = path.relative_to(installation.data_dir)
-        if relative.parts[0] in {"tokens", "kek", "kubeconfig", "moorage.log", "audit.log", "bootstrap-tokens.json"}:
+        if relative.parts[0] in {"tokens", "kek", "kubeconfig", "moorage.log", "bootstrap-tokens.json"}:
             assert path.stat().st_mode & 0o077 == 0, relative
         if path.suffix == ".key":
             assert path.stat().st_mode & 0o077 == 0, relative
