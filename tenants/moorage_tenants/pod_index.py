@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 2.0
 """Seconds that a refusal may wait for the index."""
+GONE = 10_000
+"""Pods that went whose node is remembered."""
 
 
 class Reference(NamedTuple):
@@ -36,12 +38,17 @@ class PodIndex:
         self._pods = pods
         self._of_pod: dict[tuple[str, str], frozenset[Reference]] = {}
         self._count: Counter[Reference] = Counter()
+        self._gone: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._revision = 0
         self._subscription: Subscription | None = None
 
     def names(self, node: str, resource: str, namespace: str, name: str) -> bool:
         """Whether a pod bound to ``node`` names the object."""
         return Reference(node, resource, namespace, name) in self._count
+
+    def had(self, node: str, namespace: str, name: str) -> bool:
+        """Whether a pod of this name that went lately was the node's: to that node alone it is no secret that it is gone."""
+        return self._gone.get((namespace, name)) == node
 
     async def caught_up(self) -> None:
         """Return once everything that the cache holds now is in the index, or after ``PATIENCE`` seconds."""
@@ -78,7 +85,7 @@ class PodIndex:
             async for changes in self._subscription:
                 for change in changes:
                     if change.type is EventType.DELETED:
-                        self._drop((change.entry.key.namespace, change.entry.key.name))
+                        self._bury(change.entry)
                     else:
                         self._put(change.entry)
         finally:
@@ -94,6 +101,14 @@ class PodIndex:
         if new:
             self._of_pod[key] = new
             self._count.update(new)
+
+    def _bury(self, entry: Entry) -> None:
+        key = entry.key.namespace, entry.key.name
+        self._drop(key)
+        self._gone[key] = node_of(entry)
+        self._gone.move_to_end(key)
+        while len(self._gone) > GONE:
+            self._gone.popitem(last=False)
 
     def _drop(self, key: tuple[str, str]) -> None:
         for reference in self._of_pod.pop(key, ()):

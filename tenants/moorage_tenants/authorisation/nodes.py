@@ -92,9 +92,11 @@ class NodeRole:
         return None if self._bound(node, *key) else "no relationship found between node and this object"
 
     def _bound(self, node: str, namespace: str, name: str) -> bool:
-        """Whether the pod is the node's. One that is gone counts as such: the answer to that is 404, which agents expect."""
+        """Whether the pod is the node's, or was before it went: agents expect a 404 then. What no pod of theirs was called is
+        refused like the pods of others, so that no node finds out by asking which names are taken.
+        """
         entry = self._pods.get(namespace, name)
-        return entry is None or node_of(entry) == node
+        return self._index.had(node, namespace, name) if entry is None else node_of(entry) == node
 
     async def _reference(self, node: str, attributes: Attributes) -> str | None:
         name = attributes.name or attributes.field_selector.get("metadata.name", "")

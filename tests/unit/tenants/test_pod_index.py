@@ -70,3 +70,16 @@ async def test_a_projected_volume_and_init_containers_count(pods: MemoryCache, i
     await index.caught_up()
     assert [index.names("n", "secrets", "a", name) for name in ("s", "e", "c")] == [True, True, False]
     assert index.names("n", "configmaps", "a", "c")
+
+
+async def test_it_remembers_whose_a_pod_was(
+    pods: MemoryCache, index: PodIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moorage_tenants.pod_index.GONE", 2)
+    for name in ("p", "q", "r"):
+        pods.put("a", name, spec=bound("n1", "one"))
+        pods.drop("a", name)
+    await index.caught_up()
+    assert [index.had("n1", "a", name) for name in ("p", "q", "r")] == [False, True, True]
+    assert not index.had("n2", "a", "r")
+    assert not index.had("n1", "b", "r")

@@ -45,16 +45,18 @@ def controllers_role(registry: Registry) -> Document:
         if kind.group not in _NOT_TOUCHED and "delete" in kind.verbs:
             kept.setdefault(kind.group, set()).add(kind.plural)
     groups = tuple(sorted(kept))
+    # Not "*": that would be exec, attach and port-forward too.
     rules = [
-        Rule((*READ, "delete", "deletecollection", "patch"), groups, ("*",)),
-        Rule(("update",), groups, ("*/status", "*/scale", "*/finalize")),
+        Rule(("get", "patch", "update"), groups, ("*/status", "*/scale")),
+        Rule(("update",), ("",), ("namespaces/finalize",)),
         Rule(("create",), ("",), ("pods/binding", "pods/eviction")),
-    ]
         Rule(("sign",), ("certificates.k8s.io",), ("signers",), _SIGNERS),
+    ]
     for group in groups:
+        plurals = sorted(kept[group])
+        rules.append(Rule((*READ, "delete", "deletecollection", "patch"), (group,), tuple(plurals)))
         if group in _NOT_WRITTEN:
             continue
-        plurals = sorted(kept[group])
         created = tuple(name for name in plurals if (group, name) not in _NOT_CREATED)
         replaced = tuple(name for name in plurals if (group, name) not in _NOT_REPLACED)
         rules += [Rule(("create",), (group,), created)] if created else []
