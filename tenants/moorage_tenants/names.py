@@ -13,7 +13,6 @@ AUTHENTICATED = "system:authenticated"
 NODE_PREFIX = "system:node:"
 TEAM_PREFIX = "team:"
 TEAMS_PREFIX = "teams:"
-TEAM_LABEL = "moorage.io/team"
 
 RESERVED_NAMESPACES = frozenset({"default"})
 RESERVED_NAMESPACE_PREFIXES = ("kube-", "moorage-")
@@ -27,7 +26,7 @@ class BadName(ValueError):
 
 
 def is_reserved(namespace: str) -> bool:
-    """Whether a namespace is the platform's own, so that no team owns it by its mere name."""
+    """Whether a namespace is the platform's own, so that no team is called so."""
     return namespace in RESERVED_NAMESPACES or namespace.startswith(RESERVED_NAMESPACE_PREFIXES)
 
 
@@ -51,14 +50,11 @@ def node(name: str) -> Identity:
 
 
 def team(name: str) -> Identity:
-    """A team. Raises BadName for what is no namespace name or is the platform's own."""
+    """A team: what it may is what Tenants and roles give its group. Raises BadName for what is no namespace name or is the
+    platform's own.
+    """
     if not _LABEL.fullmatch(name):
         raise BadName(f'"{name}": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or "-"')
     if is_reserved(name):
         raise BadName(f'"{name}": the name is reserved for the platform; choose another')
     return Identity(TEAM_PREFIX + name, frozenset({TEAMS_PREFIX + name}))
-
-
-def teams_of(groups: frozenset[str]) -> frozenset[str]:
-    """The teams whose member has these groups."""
-    return frozenset(group.removeprefix(TEAMS_PREFIX) for group in groups if group.startswith(TEAMS_PREFIX))

@@ -17,13 +17,17 @@ from tests.bench.table import Row
 FLOOD_CONNECTIONS = 64
 FLOODS = ("create.lua", "read.lua")
 SAMPLES = 400
+TENANCY = "tenancy.moorage.io/v1"
 PAUSE = 0.01
 """Seconds between two requests of the quiet tenant."""
 
 
 async def team(target: Installation, name: str) -> str:
     """A team with a namespace of its name; its token."""
-    labels = {"moorage.io/team": name}
+    owners = [{"kind": "Group", "name": f"teams:{name}"}]
+    tenant = {"apiVersion": TENANCY, "kind": "Tenant", "metadata": {"name": name}, "spec": {"owners": owners}}
+    await target.post(f"/apis/{TENANCY}/tenants", tenant)
+    labels = {"tenancy.moorage.io/tenant": name}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
     await target.post("/api/v1/namespaces", namespace)
     asked = {"apiVersion": "moorage.io/v1", "kind": "Token", "spec": {"team": name}}

@@ -47,10 +47,9 @@ class Part(Protocol):
 class RbacAuthorizer:
     """Implements ``moorage.api.contracts.Authorizer`` and ``Reviewer``. ``node`` is asked for members of ``system:nodes``."""
 
-    def __init__(self, index: GrantIndex, *, node: Part, team: Part | None = None) -> None:
+    def __init__(self, index: GrantIndex, *, node: Part) -> None:
         self.index = index
         self._node = node
-        self._team = team
         self._subjects: dict[tuple[str, frozenset[str]], Subjects] = {}
 
     async def authorise(self, attributes: Attributes) -> Decision:
@@ -163,11 +162,8 @@ class RbacAuthorizer:
 
     async def _elsewhere(self, attributes: Attributes) -> str | None:
         """None where rights that are no roles' allow it; else why they do not."""
-        groups = attributes.identity.groups
-        if names.NODES in groups:
+        if names.NODES in attributes.identity.groups:
             return await self._node.why_not(attributes)
-        if self._team is not None and names.teams_of(groups):
-            return await self._team.why_not(attributes)
         return ""
 
     def _visible(self, attributes: Attributes) -> Visible | None:

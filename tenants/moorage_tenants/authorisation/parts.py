@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 
 from moorage.api.contracts import Admission, Companions
-from moorage.resources.core.namespaces import NAMESPACE
 from moorage.resources.core.persistent_volumes import PERSISTENT_VOLUME
 from moorage.resources.core.pods.declaration import POD
 from moorage.resources.kind import Document
@@ -19,7 +18,6 @@ from moorage_tenants.authorisation.escalation import NoEscalation
 from moorage_tenants.authorisation.index import open_index
 from moorage_tenants.authorisation.node_restriction import NodeRestriction
 from moorage_tenants.authorisation.nodes import NodeRole
-from moorage_tenants.authorisation.teams import TeamRole
 from moorage_tenants.pod_index import PodIndex
 
 
@@ -48,9 +46,7 @@ class AccessParts:
 
 async def open_access(store: Store, registry: Registry) -> AccessParts:
     """The parts over the caches of ``store``. Raises Unavailable."""
-    pods, namespaces, volumes = await asyncio.gather(
-        store.cache(POD.storage), store.cache(NAMESPACE.storage), store.cache(PERSISTENT_VOLUME.storage)
-    )
+    pods, volumes = await asyncio.gather(store.cache(POD.storage), store.cache(PERSISTENT_VOLUME.storage))
     index = PodIndex(pods)
 
     async def refresh() -> None:
@@ -59,7 +55,5 @@ async def open_access(store: Store, registry: Registry) -> AccessParts:
         await volumes.wait(revision)
         await index.caught_up()
 
-    authorizer = RbacAuthorizer(
-        await open_index(store), node=NodeRole(pods, index, refresh, volumes=volumes), team=TeamRole(namespaces)
-    )
-    return AccessParts(authorizer, index, registry)
+    node = NodeRole(pods, index, refresh, volumes=volumes)
+    return AccessParts(RbacAuthorizer(await open_index(store), node=node), index, registry)
