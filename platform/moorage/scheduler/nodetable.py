@@ -56,6 +56,7 @@ class NodeTable:
         """Rows in the order in which they changed; readers remember how far they have read."""
         self.anti_affine: dict[str, tuple[int, PodInfo]] = {}
         """Rows and pods that do not want certain others near them, by uid."""
+        self._priorities: Counter[int] = Counter()
         self._free: list[int] = []
         self._where: dict[str, int] = {}
         self._unplaced: dict[str, dict[str, PodInfo]] = {}
@@ -173,6 +174,10 @@ class NodeTable:
             for pod in row.pods.values():
                 yield index, pod
 
+    def has_pods_below(self, priority: int) -> bool:
+        """Whether any pod on a node matters less."""
+        return any(each < priority for each in self._priorities)
+
     def needs(self, profile: Profile) -> tuple[list[int], list[int]]:
         """Columns and amounts of what a pod takes, itself as one of ``pods`` first."""
         return (
@@ -203,6 +208,9 @@ class NodeTable:
         self._scoring[index, 1] += sign * memory
         for port in pod.profile.ports:
             self.rows[index].ports[port] += sign
+        self._priorities[pod.priority] += sign
+        if not self._priorities[pod.priority]:
+            del self._priorities[pod.priority]
         if pod.profile.anti_affinity:
             if sign > 0:
                 self.anti_affine[pod.uid] = (index, pod)

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moorage.scheduler import topology
-from moorage.scheduler.nodetable import CPU, MEMORY, PODS, NodeTable
+from moorage.scheduler.nodetable import CPU, MEMORY, PODS, NodeTable, Row
+from moorage.scheduler.nominations import Nominations
 from moorage.scheduler.podinfo import PodInfo, Profile
 from moorage.scheduler.static import StaticVerdicts, Verdicts
 
@@ -34,13 +35,20 @@ class Placement:
 
 
 class Placer:
-    """Places pods on the nodes of ``table``, and counts them there. ``rng`` breaks ties."""
+    """Places pods on the nodes of ``table``, and counts them there. ``rng`` breaks ties. What is kept for pods of
+    ``nominations`` is left to them.
+    """
 
     def __init__(
-        self, table: NodeTable, rng: random.Random, namespaces: topology.NamespaceLabels | None = None
+        self,
+        table: NodeTable,
+        rng: random.Random,
+        namespaces: topology.NamespaceLabels | None = None,
+        nominations: Nominations | None = None,
     ) -> None:
         self._table = table
         self._rng = rng
+        self._nominations = nominations if nominations is not None else Nominations()
         self._namespaces: topology.NamespaceLabels = namespaces if namespaces is not None else {}
         self._static = StaticVerdicts(table)
 
@@ -50,7 +58,7 @@ class Placer:
         hopeless: dict[Profile, str] = {}
         result = []
         for pod in ordered:
-            message = hopeless.get(pod.profile)
+            message = None if self._nominations.node_of(pod.uid) else hopeless.get(pod.profile)
             placement = self._place(pod) if message is None else Placement(pod, "", message)
             if not placement.node and not pod.profile.topological:
                 hopeless[pod.profile] = placement.message  # room only shrinks within one call
@@ -62,21 +70,59 @@ class Placer:
         verdicts = self._static.of(profile)
         columns, needs = table.needs(profile)
         room = table.allocatable[:, columns] - table.requested[:, columns]
+        if len(self._nominations):
+            self._keep_places(pod, columns, room)
         fits = verdicts.fits & (room >= needs).all(axis=1)
         refusals: list[tuple[str, topology.Mask]] = []
         if profile.ports:
-            refusals.append((NO_PORTS, self._port_clashes(profile)))
+            refusals.append((NO_PORTS, self._port_clashes(pod)))
         if profile.topological or table.anti_affine:
             refusals += topology.refusals(profile, table, verdicts.fits, self._namespaces)
         for _, mask in refusals:
             fits = fits & ~mask
         candidates = np.flatnonzero(fits)
         if not len(candidates):
-            return Placement(pod, "", self._why(verdicts, columns, needs, refusals))
-        index = int(candidates[0]) if len(candidates) == 1 else self._best(profile, verdicts, candidates)
+            return Placement(pod, "", self._why(verdicts, columns, room < needs, refusals))
+        nominated = table.by_name.get(self._nominations.node_of(pod.uid), -1)
+        if nominated >= 0 and fits[nominated]:
+            index = nominated
+        else:
+            index = int(candidates[0]) if len(candidates) == 1 else self._best(profile, verdicts, candidates)
         node = table.rows[index].name
         table.assign(pod, node)
+        self._nominations.drop(pod.uid)
         return Placement(pod, node)
+
+    def possible(self, profile: Profile) -> topology.Mask:
+        """The nodes on which such a pod may run, whatever runs there now."""
+        return self._static.of(profile).fits
+
+    def fits(self, pod: PodInfo, index: int) -> bool:
+        """Whether the pod has room on one node that is possible for it."""
+        table, profile = self._table, pod.profile
+        columns, needs = table.needs(profile)
+        room = table.allocatable[index : index + 1, columns] - table.requested[index : index + 1, columns]
+        if len(self._nominations):
+            self._keep_places(pod, columns, room, index)
+        if (room < needs).any():
+            return False
+        if profile.ports and self._clashes(pod, table.rows[index]):
+            return False
+        if not profile.topological and not table.anti_affine:
+            return True
+        masks = topology.refusals(profile, table, self.possible(profile), self._namespaces)
+        return not any(mask[index] for _, mask in masks)
+
+    def _keep_places(self, pod: PodInfo, columns: Sequence[int], room: NDArray[np.int64], first: int = 0) -> None:
+        """Take from ``room``, whose rows begin at ``first``, what pods that matter as much were promised."""
+        where = {column: place for place, column in enumerate(columns)}
+        for other, node in self._nominations.against(pod):
+            row = self._table.by_name.get(node, -1) - first
+            if not 0 <= row < len(room):
+                continue
+            for column, amount in zip(*self._table.needs(other.profile), strict=True):
+                if column in where:
+                    room[row, where[column]] -= amount
 
     def _best(self, profile: Profile, verdicts: Verdicts, candidates: NDArray[np.intp]) -> int:
         scores = self._resource_scores(profile, candidates)
@@ -113,21 +159,21 @@ class Placer:
             scores = (scores + 2 * (100 - _normal(by_zone[zone[candidates]]))) / 3
         return scores
 
-    def _port_clashes(self, profile: Profile) -> topology.Mask:
-        return np.fromiter(
-            (
-                any(taken.clashes(port) for taken in row.ports if row.ports[taken] > 0 for port in profile.ports)
-                for row in self._table.rows
-            ),
-            bool,
-            len(self._table.rows),
-        )
+    def _port_clashes(self, pod: PodInfo) -> topology.Mask:
+        return np.fromiter((self._clashes(pod, row) for row in self._table.rows), bool, len(self._table.rows))
+
+    def _clashes(self, pod: PodInfo, row: Row) -> bool:
+        taken = [port for port, count in row.ports.items() if count > 0]
+        if len(self._nominations):
+            promised = self._nominations.against(pod)
+            taken += [port for other, node in promised if node == row.name for port in other.profile.ports]
+        return any(each.clashes(port) for each in taken for port in pod.profile.ports)
 
     def _why(
         self,
         verdicts: Verdicts,
         columns: Sequence[int],
-        needs: Sequence[int],
+        lacks: topology.Mask,
         refusals: Sequence[tuple[str, topology.Mask]],
     ) -> str:
         """Kubernetes' sentence: how many nodes each reason rules out. The first kind of reason counts for a node."""
@@ -143,19 +189,14 @@ class Placer:
                 reasons[verdicts.reasons[index]] += 1
                 continue
             ports = [reason for reason, mask in refusals if reason == NO_PORTS and mask[index]]
-            short = [] if ports else self._shortages(index, columns, needs, names)
+            short = [] if ports else [_shortage(column, names) for column in np.array(columns)[lacks[index]]]
             other = [] if ports or short else [reason for reason, mask in refusals if mask[index]][:1]
             reasons.update((*ports, *short, *other))
         return unavailable(total, reasons)
 
-    def _shortages(
-        self, index: int, columns: Sequence[int], needs: Sequence[int], names: Mapping[int, str]
-    ) -> list[str]:
-        short = []
-        for column, need in zip(columns, needs, strict=True):
-            if self._table.requested[index, column] + need > self._table.allocatable[index, column]:
-                short.append("Too many pods" if column == PODS else f"Insufficient {names[column]}")
-        return short
+
+def _shortage(column: int, names: Mapping[int, str]) -> str:
+    return "Too many pods" if column == PODS else f"Insufficient {names[column]}"
 
 
 def unavailable(total: int, reasons: Mapping[str, int]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from moorage.client.objects import Document, ObjectKey, controller_of, key_of, uid_of
+from moorage.resources.scheduling import NEVER
 from moorage.scheduler.requests import HostPort, host_ports, pod_requests, scoring_requests
 
 Terms = Sequence[Mapping[str, Any]]
@@ -45,13 +46,23 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PodInfo:
-    """A pod. ``created`` orders equals by age."""
+    """A pod. ``created`` orders equals by age; ``preempts``: less important ones may have to make room for it."""
 
     key: ObjectKey
     uid: str
     priority: int
     created: str
     profile: Profile
+    preempts: bool = True
+
+
+def reference(pod: PodInfo) -> Document:
+    """What events about the pod point to."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": pod.key.namespace, "name": pod.key.name, "uid": pod.uid},
+    }
 
 
 class Profiles:
@@ -81,6 +92,7 @@ class Profiles:
             int(spec.get("priority") or 0),
             str(metadata.get("creationTimestamp") or ""),
             profile,
+            spec.get("preemptionPolicy") != NEVER,
         )
 
 

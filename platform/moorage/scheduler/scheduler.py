@@ -21,11 +21,13 @@ from moorage.client.informer import Informers
 from moorage.client.lean import lean_pod
 from moorage.client.objects import Document, condition, is_deleting, timestamp, uid_of
 from moorage.client.operations import STRATEGIC_PATCH, Operation
-from moorage.client.resource import NAMESPACES, NODES, PODS
+from moorage.client.resource import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
 from moorage.scheduler.nodetable import NodeTable
+from moorage.scheduler.nominations import Nominations
 from moorage.scheduler.pending import PendingPods
 from moorage.scheduler.place import Placement, Placer
-from moorage.scheduler.podinfo import PodInfo, Profiles
+from moorage.scheduler.podinfo import PodInfo, Profiles, reference
+from moorage.scheduler.preempting import Clearing, Preemption
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,10 @@ class Scheduler:
         self._assumed: dict[str, PodInfo] = {}
         self._table = NodeTable()
         chooser = rng if rng is not None else random.Random()  # noqa: S311 - ties, not secrets
-        self._placer = Placer(self._table, chooser, self._namespace_labels)
+        self._nominations = Nominations()
+        self._placer = Placer(self._table, chooser, self._namespace_labels, self._nominations)
+        self._budgets = informers.get(POD_DISRUPTION_BUDGETS)
+        self._preemption = Preemption(client, self._budgets, self._table, self._placer, self._nominations)
         self._events = EventRecorder(client, NAME, clock=clock)
         self._slots = asyncio.Semaphore(IN_FLIGHT)
 
@@ -68,7 +73,7 @@ class Scheduler:
         self._namespaces.add_handler(self._namespace_changed)
         self._nodes.add_handler(self._node_changed)
         self._pods.add_handler(self._pod_changed)
-        for informer in (self._nodes, self._pods, self._namespaces):
+        for informer in (self._nodes, self._pods, self._namespaces, self._budgets):
             await informer.wait_synced()
         log.info("scheduler is running: %d nodes, %d pods wait", len(self._table), len(self._pending))
         try:
@@ -77,29 +82,32 @@ class Scheduler:
                 while True:
                     await self._pending.wait()
                     await self._slots.acquire()
-                    placed, failed = self._place()
-                    group.create_task(self._carry_out(placed, failed), name="bind")
+                    placed, failed, clearing = self._place()
+                    group.create_task(self._carry_out(placed, failed, clearing), name="bind")
                     await asyncio.sleep(0)  # let bindings start and the watch be read between two batches
         finally:
             self._pending.stop()
 
-    def _place(self) -> tuple[list[Placement], list[Placement]]:
-        """Place the next pods; assume those that found a node, put back the others."""
+    def _place(self) -> tuple[list[Placement], list[Placement], Clearing]:
+        """Place the next pods; assume those that found a node, put back the others, for whom others may have to go."""
         placements = self._placer.place(self._pending.take(BATCH))
         placed = [each for each in placements if each.node]
         failed = [each for each in placements if not each.node]
         self._assumed.update({each.pod.uid: each.pod for each in placed})
+        clearing = self._preemption.plan(failed)
         for each in failed:
-            self._pending.put_back(each.pod, until_change=True)
-        return placed, failed
+            self._pending.put_back(each.pod, until_change=each.pod.uid not in clearing.later)
+        return placed, failed, clearing
 
-    async def _carry_out(self, placed: Sequence[Placement], failed: Sequence[Placement]) -> None:
-        """Bind what was placed, explain what was not. Gives back its slot."""
+    async def _carry_out(self, placed: Sequence[Placement], failed: Sequence[Placement], clearing: Clearing) -> None:
+        """Bind what was placed, explain what was not, clear nodes. Gives back its slot."""
         try:
             if placed:
                 await self._bind(placed)
             if failed:
                 await self._explain(failed)
+            if clearing and not await self._preemption.carry_out(clearing, self._events, self._clock()):
+                self._pending.something_changed()
         finally:
             self._slots.release()
 
@@ -116,7 +124,7 @@ class Scheduler:
             if result.error is not None:
                 self._bind_failed(each, result.error)
                 continue
-            about = _reference(each.pod)
+            about = reference(each.pod)
             message = f"Successfully assigned {each.pod.key} to {each.node}"
             self._events.record(about, "Normal", "Scheduled", message)
 
@@ -177,21 +185,36 @@ class Scheduler:
         if (new.get("status") or {}).get("phase") in _FINISHED:
             self._forget(uid)
         elif node:
-            as_assumed = self._assumed.pop(uid, None) is not None and self._table.node_of(uid) == node
-            self._pending.discard(uid)
-            if not as_assumed and (self._table.node_of(uid) != node or old is None or old["spec"] != new["spec"]):
-                self._table.release(uid)
-                self._table.assign(self._profiles.read(new), node)
+            self._runs(old, new, node)
         elif not _wants_node(new):
             self._pending.discard(uid)
+            self._nominations.drop(uid)
         elif uid not in self._assumed and (old is None or not self._pending.knows(uid) or _changed(old, new)):
-            self._pending.add(self._profiles.read(new))
+            pod = self._profiles.read(new)
+            promised = (new.get("status") or {}).get("nominatedNodeName")
+            if promised and old is None:
+                self._nominations.put(pod, promised)
+            self._pending.add(pod)
+
+    def _runs(self, old: Document | None, new: Document, node: str) -> None:
+        """The pod is on a node."""
+        uid = uid_of(new)
+        as_assumed = self._assumed.pop(uid, None) is not None and self._table.node_of(uid) == node
+        self._pending.discard(uid)
+        self._nominations.drop(uid)
+        if is_deleting(new):
+            self._preemption.going.add(uid)
+        if not as_assumed and (self._table.node_of(uid) != node or old is None or old["spec"] != new["spec"]):
+            self._table.release(uid)
+            self._table.assign(self._profiles.read(new), node)
 
     def _forget(self, uid: str) -> None:
         """The pod takes nothing any more; what waits may fit now."""
         self._assumed.pop(uid, None)
         self._pending.discard(uid)
-        if self._table.release(uid):
+        self._preemption.going.discard(uid)
+        kept = self._nominations.drop(uid)
+        if self._table.release(uid) or kept:
             self._pending.something_changed()
 
 
@@ -205,14 +228,6 @@ def _wants_node(pod: Document) -> bool:
 def _changed(old: Document, new: Document) -> bool:
     """Whether the pod itself changed so that it may fit now (not only its status)."""
     return bool(old["spec"] != new["spec"] or old["metadata"].get("labels") != new["metadata"].get("labels"))
-
-
-def _reference(pod: PodInfo) -> Document:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"namespace": pod.key.namespace, "name": pod.key.name, "uid": pod.uid},
-    }
 
 
 def _unschedulable(pod: Document, message: str, now: float) -> Operation | None:

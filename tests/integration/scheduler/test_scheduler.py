@@ -31,9 +31,10 @@ def _pod(name: str, cpu: str = "100m", **spec: Any) -> Document:
 
 
 @asynccontextmanager
-async def _scheduling(api: RunningApi) -> AsyncIterator[ApiClient]:
+async def _scheduling(api: RunningApi, *, namespace: bool = True) -> AsyncIterator[ApiClient]:
     async with ApiClient(api.url, token=api.token, ca_file=api.ca_file) as client:
-        await client.create(NAMESPACES, TEAM)
+        if namespace:
+            await client.create(NAMESPACES, TEAM)
         running = asyncio.create_task(run(client))
         try:
             yield client

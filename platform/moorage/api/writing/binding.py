@@ -56,6 +56,8 @@ def _scheduled(status: dict[str, Any]) -> dict[str, Any]:
     before = next((each for each in status.get("conditions") or () if each.get("type") == "PodScheduled"), None)
     changed = strategy.now() if before is None or before.get("status") != "True" else before.get("lastTransitionTime")
     condition = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": changed}
+    # The nomination has served its purpose (KEP-5278), whichever node it became.
+    status = {name: value for name, value in status.items() if name != "nominatedNodeName"}
     return {**status, "conditions": [*kept, {key: value for key, value in condition.items() if value is not None}]}
 
 
