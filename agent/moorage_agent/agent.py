@@ -21,12 +21,14 @@ from moorage_agent.engine import pause
 from moorage_agent.engine.contract import Engine, EngineError
 from moorage_agent.engine.docker import DockerEngine
 from moorage_agent.images.puller import Images
+from moorage_agent.network import making
 from moorage_agent.node import document, machine
 from moorage_agent.node.registration import Registration
 from moorage_agent.objects import Objects
 from moorage_agent.options import AgentOptions
 from moorage_agent.pods.fields import Facts
 from moorage_agent.pods.manager import Pods
+from moorage_agent.pods.networking import EngineNetwork, PodNetwork
 from moorage_agent.pods.node import Node
 from moorage_agent.pods.quantities import amount
 from moorage_agent.pods.spec import Identity
@@ -103,6 +105,7 @@ class Agent:
     async def _serve(self, client: ApiClient, who: Identity, data: Path, stack: contextlib.AsyncExitStack) -> None:
         options, engine = self._options, self.engine
         about = self._describe(who.node_uid, data)
+        network = await self._network(who, data, client)
         recorder = EventRecorder(client, "kubelet", host=options.node)
         status = StatusWriter(client)
         checks = Checks(engine)
@@ -120,6 +123,7 @@ class Agent:
             status=status,
             facts=_facts(about),
             sandbox_image=pause.reference(),
+            network=network,
         )
         stack.callback(node.files.shutdown, wait=False, cancel_futures=True)
         registration = Registration(
@@ -127,6 +131,7 @@ class Agent:
             about,
             self._check_engine,
             lambda: machine.pressure(data),
+            lambda: document.Network(network.ready.is_set(), network.lacks),
             lease_interval=options.lease_interval,
             lease_duration=options.lease_duration,
             status_interval=options.status_interval,
@@ -144,7 +149,14 @@ class Agent:
             group.create_task(status.run(), name="pod status")
             group.create_task(pods.run(), name="pods")
             group.create_task(_serve_tunnel(client, options.node, streams), name="tunnel")
-            group.create_task(self._announce(registration, pods), name="ready")
+            group.create_task(network.run(), name="network")
+            group.create_task(self._announce(registration, pods, network), name="ready")
+
+    async def _network(self, who: Identity, data: Path, client: ApiClient) -> PodNetwork:
+        options = self._options
+        if options.engine_network:
+            return EngineNetwork()
+        return await asyncio.to_thread(making.make, who.owner, options.docker, data, client, options.server)
 
     def _streams(self, pods: Pods, logs: Logs, stack: contextlib.AsyncExitStack) -> Streams:
         commands, forwarding = Commands(self.engine, pods.find), Forwarding(self.engine, pods.find)
@@ -205,8 +217,10 @@ class Agent:
         address = options.address or machine.address()
         return document.Description(options.node, options.labels, machine.architecture(), address, capacity, self._info)
 
-    async def _announce(self, registration: Registration, pods: Pods) -> None:
+    async def _announce(self, registration: Registration, pods: Pods, network: PodNetwork) -> None:
         await registration.registered.wait()
+        await network.ready.wait()
+        registration.check_soon()
         await pods.connected.wait()
         log.info("node %s is ready", self._options.node)
         if self._options.on_ready is not None:

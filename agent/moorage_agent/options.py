@@ -36,6 +36,8 @@ class AgentOptions:
     """Amounts that replace what this machine has: ``cpu``, ``memory``, ``pods``, ``ephemeral-storage``."""
     address: str = ""
     """The node's address; default: the one that this machine uses towards the network."""
+    engine_network: bool = False
+    """Have pods on the engine's own bridge even where the kernel's network could be had."""
     cluster_uid: str = ""
     """Tells installations that share an engine apart; default: from the CA, kept in the data directory."""
     lease_interval: float = 10.0

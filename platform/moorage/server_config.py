@@ -14,6 +14,7 @@ from moorage.supervisor import pki
 from moorage.supervisor.addresses import Listen
 from moorage.supervisor.layout import SetupError
 from moorage.supervisor.options import check_database_url, database_password
+from moorage.supervisor.ranges import POD_RANGE, SERVICE_RANGE
 from moorage_tenants.authentication import configuration
 from moorage_tenants.authentication.bootstrap import BadTokens, read_bootstrap
 from moorage_tenants.authentication.configuration import AuthenticationConfig, BadConfiguration
@@ -23,7 +24,6 @@ from moorage_tenants.sealing import BadKek, FileKek, Kek, KekSource
 from moorage_tenants.sealing.kms import KmsKek, SocketKms
 
 KEK_VARIABLE = "MOORAGE_KEK"
-DEFAULT_SERVICE_CIDR = "10.96.0.0/16"
 
 
 class ConfigError(SetupError):
@@ -46,6 +46,7 @@ class ServerConfig:
     bootstrap: Mapping[str, Identity]
     git_dir: Path
     service_cidrs: Sequence[str]
+    pod_cidrs: Sequence[str]
     authentication: AuthenticationConfig
     authentication_file: Path | None
     service_account_issuer: str
@@ -66,7 +67,8 @@ class ServerConfig:
         kms_socket: Path | None = None,
         bootstrap_tokens: Path | None,
         git_dir: Path,
-        service_cidr: str = DEFAULT_SERVICE_CIDR,
+        service_cidr: str = SERVICE_RANGE,
+        pod_cidr: str = POD_RANGE,
         authentication_config: Path | None = None,
         oidc: IssuerConfig | None = None,
         service_account_issuer: str = "",
@@ -91,7 +93,8 @@ class ServerConfig:
             kek=_kek(kek_file, kms_socket),
             bootstrap=_bootstrap(bootstrap_tokens),
             git_dir=git_dir,
-            service_cidrs=_ranges(service_cidr),
+            service_cidrs=_ranges(service_cidr, "--service-cidr"),
+            pod_cidrs=_ranges(pod_cidr, "--pod-cidr"),
             authentication=_authentication(authentication_config, oidc),
             authentication_file=authentication_config,
             service_account_issuer=_issuer(service_account_issuer or ISSUER),
@@ -133,15 +136,15 @@ def _client_ca_key(certificate: Path | None, key: Path | None) -> Path | None:
     return key
 
 
-def _ranges(text: str) -> Sequence[str]:
+def _ranges(text: str, option: str) -> Sequence[str]:
     """One network, or one of each family, comma-separated."""
     given = [part.strip() for part in text.split(",")]
     try:
         networks = [ip_network(part) for part in given]
     except ValueError as error:
-        raise ConfigError(f"--service-cidr {text}: {error}; give a network such as {DEFAULT_SERVICE_CIDR}") from None
+        raise ConfigError(f"{option} {text}: {error}; give a network such as {SERVICE_RANGE}") from None
     if len({network.version for network in networks}) < len(networks) or min(net.num_addresses for net in networks) < 8:
-        raise ConfigError(f"--service-cidr {text}: give one network of at least 8 addresses for each family")
+        raise ConfigError(f"{option} {text}: give one network of at least 8 addresses for each family")
     return [str(network) for network in networks]
 
 

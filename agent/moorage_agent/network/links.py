@@ -24,7 +24,7 @@ NUD_PERMANENT = 0x80
 SCOPE_LINK = 253
 PROTOCOL = 129
 """Marks our routes (a number of rt_protos that nobody has)."""
-VXLAN_ID, VXLAN_PORT = 4096, 8472
+VXLAN_PORT = 8472
 
 
 class LinkError(Exception):
@@ -38,10 +38,13 @@ def hardware(text: str) -> str:
 
 
 class Links:
-    """The interfaces of the network namespace that the calling thread is in."""
+    """The interfaces of the network namespace that the calling thread is in. ``metric`` marks our routes among those of other
+    installations.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, metric: int = 0) -> None:
         self._netlink = IPRoute()
+        self._metric = metric
 
     def close(self) -> None:
         """Let go of the socket."""
@@ -88,6 +91,8 @@ class Links:
             number = self.index(name)
             _write(f"/proc/sys/net/ipv4/conf/{name}/route_localnet", "1")
             _write(f"/proc/sys/net/ipv4/conf/{name}/rp_filter", "0")
+            # A pod's router advertisements must not become the node's routes (CVE-2020-10749).
+            _write(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", "1")
             with contextlib.closing(IPRoute(netns=f"/proc/{pid}/ns/net")) as pod:
                 _configure(pod, address, outer)
             self._netlink.link("set", index=number, state="up")
@@ -115,7 +120,7 @@ class Links:
         found = {}
         for route in self._netlink.get_routes(family=2, table=254):
             router = route.get_attr("RTA_GATEWAY")
-            if route["proto"] == PROTOCOL and router:
+            if route["proto"] == PROTOCOL and router and route.get_attr("RTA_PRIORITY") == self._metric:
                 network = f"{route.get_attr('RTA_DST')}/{route['dst_len']}"
                 found[network] = (str(router), int(route.get_attr("RTA_OIF")))
         return found
@@ -124,15 +129,15 @@ class Links:
         """Reach ``network`` through ``router``; with ``interface``, through the tunnel that it is."""
         more: dict[str, Any] = {"oif": interface, "flags": 4} if interface else {}  # RTNH_F_ONLINK
         with _explained(f"routing {network} through {router}"):
-            self._netlink.route("replace", dst=network, gateway=router, proto=PROTOCOL, **more)
+            self._netlink.route("replace", dst=network, gateway=router, proto=PROTOCOL, priority=self._metric, **more)
 
     def drop_route(self, network: str) -> None:
         """Take a route away."""
         with _explained(f"removing the route to {network}", errno.ESRCH):
-            self._netlink.route("del", dst=network, proto=PROTOCOL)
+            self._netlink.route("del", dst=network, proto=PROTOCOL, priority=self._metric)
 
-    def tunnel(self, name: str, local: str, address: IPv4Network) -> int:
-        """The VXLAN interface; its number."""
+    def tunnel(self, name: str, identity: int, local: str, address: IPv4Network) -> int:
+        """The VXLAN interface; its number. ``identity`` is the same on all nodes."""
         with _explained(f"making the tunnel {name}"):
             number = self.index(name)
             if not number:
@@ -140,7 +145,7 @@ class Links:
                     "add",
                     ifname=name,
                     kind="vxlan",
-                    vxlan_id=VXLAN_ID,
+                    vxlan_id=identity,
                     vxlan_port=VXLAN_PORT,
                     vxlan_local=local,
                     vxlan_learning=False,

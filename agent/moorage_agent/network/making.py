@@ -46,11 +46,12 @@ def make(owner: Owner, docker: str, data: Path, client: ApiClient, server: str) 
     """The best network that there can be on this machine. Blocking."""
     reason = obstacle(docker)
     if reason:
-        log.warning(
-            "%s: pods get addresses from the engine's bridge; Services, NetworkPolicies and cluster DNS do not work on this node",
-            reason,
+        lacks = (
+            f"{reason}: pods get addresses from the engine's bridge; "
+            "Services, NetworkPolicies and cluster DNS do not work on this node"
         )
-        return EngineNetwork()
+        log.warning("%s", lacks)
+        return EngineNetwork(lacks)
     from moorage_agent.network.node import KernelNetwork
 
     return KernelNetwork(names(owner.cluster, owner.node), owner.node, data, client, server)
@@ -61,8 +62,11 @@ def remove(cluster: str, node: str) -> None:
     if os.geteuid() != 0:
         return
     from moorage_agent.network import forwarding
-    from moorage_agent.network.links import LinkError, Links
 
+    try:
+        from moorage_agent.network.links import LinkError, Links
+    except ImportError:
+        return  # without the package nothing was made
     own: Names = names(cluster, node)
     forwarding.forbid(own)
     try:
@@ -74,8 +78,10 @@ def remove(cluster: str, node: str) -> None:
                 kernel.load(batch)
         finally:
             kernel.close()
-        links = Links()
+        links = Links(own.metric)
         try:
+            for network in links.routes():
+                links.drop_route(network)
             for name in (*links.starting_with(own.pods), own.tunnel, own.gateway):
                 links.remove(name)
         finally:

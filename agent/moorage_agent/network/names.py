@@ -5,14 +5,21 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
+FIRST_METRIC, FIRST_TUNNELS = 0x100000, 4096
+"""Beyond what administrators choose by hand."""
+
 
 class Names(NamedTuple):
-    """``pods`` is how the names of the pods' interfaces begin, ``gateway`` the interface that has the node's own address."""
+    """``pods`` is how the names of the pods' interfaces begin, ``gateway`` the interface that has the node's own address,
+    ``metric`` what marks this node's routes, ``tunnels`` the number that all tunnels of the cluster have.
+    """
 
     table: str
     pods: str
     gateway: str
     tunnel: str
+    metric: int
+    tunnels: int
 
     def interface(self, uid: str) -> str:
         """The node's end of a pod's link (15 characters at most)."""
@@ -21,5 +28,7 @@ class Names(NamedTuple):
 
 def names(cluster: str, node: str) -> Names:
     """The names of one node of one cluster."""
-    mark = hashlib.sha256(f"{cluster}/{node}".encode()).hexdigest()[:4]
-    return Names(f"moorage-{mark}", f"m{mark}p", f"m{mark}g", f"m{mark}v")
+    mark = hashlib.sha256(f"{cluster}/{node}".encode()).hexdigest()[:5]
+    tunnels = int.from_bytes(hashlib.sha256(cluster.encode()).digest()[:2], "big")
+    metric = FIRST_METRIC + int(mark, 16)
+    return Names(f"moorage-{mark}", f"m{mark}p", f"m{mark}g", f"m{mark}v", metric, FIRST_TUNNELS + tunnels)

@@ -40,6 +40,7 @@ class KernelNetwork:
     """Links, addresses, rules, routes and DNS of the node. ``run`` keeps them as the cluster is; pods go on without it."""
 
     mode = "none"
+    lacks = ""
 
     def __init__(self, names: Names, node: str, data: Path, client: ApiClient, server: str) -> None:
         self._names = names
@@ -56,22 +57,28 @@ class KernelNetwork:
         self._facts: Facts | None = None
 
     @property
-    def loader(self) -> Loader:
-        """What loads the rules."""
-        return self._loader
+    def ready(self) -> asyncio.Event:
+        """Set once links can be made and rules are loaded."""
+        return self._ready
 
     async def run(self) -> None:
         """Keep everything as the cluster is, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._cluster.run(), name="network informers")
-            await self._cluster.wait_known()
-            self._cluster.feed(self._loader, self._zone)
-            await self._follow(group)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._cluster.run(), name="network informers")
+                await self._cluster.wait_known()
+                self._cluster.feed(self._loader, self._zone)
+                await self._follow(group)
+        finally:
+            self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def recover(self, sandboxes: Sequence[Container]) -> None:
+    async def recover(self, sandboxes: Sequence[Container]) -> Sequence[str]:
         """Forget the addresses of sandboxes that are gone, and what was left behind of their links. Raises NetworkError."""
         try:
-            gone = self._addresses.keep(sandbox.id for sandbox in sandboxes)
+            present = set(await self._do(lambda links: links.starting_with(self._names.pods)))
+            linked = {each.sandbox for each in self._addresses.leases.values() if each.interface in present}
+            running = [each for each in sandboxes if each.id in linked]
+            gone = self._addresses.keep(each.id for each in running)
             kept = {lease.interface for lease in self._addresses.leases.values()}
             await self._do(lambda links: _sweep(links, self._names.pods, kept))
             await self._do(lambda _links: self._addresses.save())
@@ -79,6 +86,8 @@ class KernelNetwork:
             raise NetworkError(str(error)) from error
         if gone:
             log.info("%d addresses of pods that ended meanwhile are free again", len(gone))
+        # What has an address of the engine's is of a time before this network; it works on until it ends.
+        return [each.id for each in sandboxes if each.id not in linked and not each.ip]
 
     async def attach(self, pod: Mapping[str, Any], sandbox: Container) -> None:
         """An address, and a link to it. Raises NetworkError."""
@@ -117,8 +126,8 @@ class KernelNetwork:
             log.warning("the link of a pod that ended is left behind until the agent starts again: %s", error)
 
     def address(self, sandbox: Container) -> str:
-        """The address of a sandbox, "" while it has none."""
-        return self._addresses.of_sandbox(sandbox.id)
+        """The address of a sandbox, "" while it has none. One from the engine's bridge, of a time before this network, stays."""
+        return self._addresses.of_sandbox(sandbox.id) or sandbox.ip
 
     def resolver(self) -> Resolver:
         """The node's own server."""
@@ -148,6 +157,7 @@ class KernelNetwork:
                 started = True
                 group.create_task(self._loader.run(), name="network rules")
                 group.create_task(self._serve_names(), name="dns")
+                await self._loader.ready.wait()
                 self._ready.set()
             try:
                 async with asyncio.timeout(CHECK_SECONDS if done else 2.0):
@@ -189,7 +199,7 @@ class KernelNetwork:
         here = {str(network) for network in near}
         wanted = [way for way in routes.ways(nodes, self._node, near) if str(way.network) not in here]
         wanted = [way for way in wanted if str(way.router) != local]  # another node of this machine: its links are ours
-        routes.apply(links, wanted, self._names.tunnel, local, pods)
+        routes.apply(links, wanted, self._names, local, pods)
         forwarding.allow(self._names)
 
     def _put_base(self) -> None:
@@ -224,14 +234,10 @@ class KernelNetwork:
 
         def run() -> T:
             if self._links is None:
-                self._links = Links()
+                self._links = Links(self._names.metric)
             return work(self._links)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
-
-    def close(self) -> None:
-        """Let go of the thread; rules and links stay."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _sweep(links: Links, prefix: str, kept: set[str]) -> None:

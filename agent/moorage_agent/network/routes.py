@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from moorage_agent.network.following import internal_address, pod_networks
 from moorage_agent.network.links import Links
+from moorage_agent.network.names import Names
 
 
 class Way(NamedTuple):
@@ -31,13 +32,13 @@ def ways(nodes: Iterable[Mapping[str, Any]], own: str, near: Sequence[IPv4Networ
     return sorted(found)
 
 
-def apply(links: Links, wanted: Sequence[Way], tunnel: str, local: str, pods: IPv4Network) -> None:
+def apply(links: Links, wanted: Sequence[Way], names: Names, local: str, pods: IPv4Network) -> None:
     """Make the kernel's routes so. Blocking. Raises LinkError."""
     present = links.routes()
     number = 0
     for way in wanted:
         if way.tunnelled:
-            number = number or links.tunnel(tunnel, local, pods)
+            number = number or links.tunnel(names.tunnel, names.tunnels, local, pods)
             router = links.peer(number, str(way.router), way.network)
             if present.get(str(way.network)) != (router, number):
                 links.set_route(str(way.network), router, number)

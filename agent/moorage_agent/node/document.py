@@ -10,6 +10,7 @@ from moorage_agent.node.machine import Pressure
 
 Document = dict[str, Any]
 
+NO_RANGE = "the node has no range of pod addresses yet (spec.podCIDR), or its rules are not loaded"
 OWN_LABELS = ("kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch")
 
 
@@ -31,6 +32,16 @@ class Engine(NamedTuple):
     problem: str = ""
 
 
+class Network(NamedTuple):
+    """Whether pods can be connected; ``lacks`` is what they do without ("" for nothing)."""
+
+    ready: bool = True
+    lacks: str = ""
+
+
+CONNECTED = Network()
+
+
 def labels(about: Description) -> dict[str, str]:
     """The node's labels: the well-known ones and those asked for."""
     known = dict(zip(OWN_LABELS, (about.name, "linux", about.architecture), strict=True))
@@ -38,27 +49,39 @@ def labels(about: Description) -> dict[str, str]:
     return {**beta, **known, **about.labels}
 
 
-def status(about: Description, old: Mapping[str, Any], engine: Engine, pressure: Pressure, now: float) -> Document:
+def status(
+    about: Description,
+    old: Mapping[str, Any],
+    engine: Engine,
+    pressure: Pressure,
+    now: float,
+    network: Network = CONNECTED,
+) -> Document:
     """The status that the agent answers for."""
     return {
         "capacity": dict(about.capacity),
         "allocatable": dict(about.capacity),
         "addresses": [{"type": "InternalIP", "address": about.address}, {"type": "Hostname", "address": about.name}],
         "nodeInfo": dict(about.info),
-        "conditions": conditions(old, engine, pressure, now),
+        "conditions": conditions(old, engine, pressure, now, network),
     }
 
 
-def conditions(old: Mapping[str, Any], engine: Engine, pressure: Pressure, now: float) -> list[Document]:
-    """Ready and the three pressures. The time of a condition that has not changed is kept."""
+def conditions(
+    old: Mapping[str, Any], engine: Engine, pressure: Pressure, now: float, network: Network = CONNECTED
+) -> list[Document]:
+    """Ready, the network's and the three pressures. The time of a condition that has not changed is kept."""
     known = {one["type"]: one for one in old.get("conditions") or ()}
     not_ready = f"container runtime is down: {engine.problem}"
+    if engine.ready:
+        not_ready = f"container runtime network not ready: {NO_RANGE}"
     wanted = [
         _pressure("MemoryPressure", pressure.memory, "Memory", "memory available"),
         _pressure("DiskPressure", pressure.disk, "Disk", "disk space"),
         _pressure("PIDPressure", pressure.pids, "PID", "PID available"),
+        _connected(network),
         ("Ready", "True", "KubeletReady", "the node's agent is posting ready status")
-        if engine.ready
+        if engine.ready and network.ready
         else ("Ready", "False", "KubeletNotReady", not_ready),
     ]
     result = []
@@ -76,6 +99,15 @@ def conditions(old: Mapping[str, Any], engine: Engine, pressure: Pressure, now: 
             }
         )
     return result
+
+
+def _connected(network: Network) -> tuple[str, str, str, str]:
+    """A node on the engine's bridge takes pods, so that this condition, which keeps them away, is False there too."""
+    if not network.ready:
+        return "NetworkUnavailable", "True", "NoPodCIDR", NO_RANGE
+    if network.lacks:
+        return "NetworkUnavailable", "False", "EngineBridge", network.lacks
+    return "NetworkUnavailable", "False", "NetworkIsUp", "pods are connected"
 
 
 def differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -26,7 +26,7 @@ RETRY = 2.0
 
 
 class Registration:
-    """One node's presence. ``check_engine`` says how the engine is, ``check_machine`` how the machine is."""
+    """One node's presence. ``check_engine``, ``check_machine`` and ``check_network`` say how these are."""
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class Registration:
         about: document.Description,
         check_engine: Callable[[], Awaitable[document.Engine]],
         check_machine: Callable[[], Pressure],
+        check_network: Callable[[], document.Network],
         *,
         lease_interval: float = 10.0,
         lease_duration: int = 40,
@@ -45,6 +46,7 @@ class Registration:
         self._about = about
         self._check_engine = check_engine
         self._check_machine = check_machine
+        self._check_network = check_network
         self._lease_interval = lease_interval
         self._lease_duration = lease_duration
         self._status_interval = status_interval
@@ -94,7 +96,7 @@ class Registration:
             await self._register()
         now = self._clock()
         old = self._written or {}
-        new = document.status(self._about, old, self.engine, self._check_machine(), now)
+        new = document.status(self._about, old, self.engine, self._check_machine(), now, self._check_network())
         if old and not document.differs(old, new) and now - self._written_at < self._status_interval:
             return
         try:

@@ -229,14 +229,22 @@ class Pods:
         await self._sweep(found)
 
     async def _recover_network(self) -> None:
+        """Have the network know what runs; a sandbox that nobody connected is ended, and its pod gets another."""
         every = (one for several in self._found.values() for one in several.values())
         sandboxes = [
             one for one in every if one.state is State.RUNNING and one.labels.get(names.CONTAINER) == names.SANDBOX_NAME
         ]
         try:
-            await self._node.network.recover(sandboxes)
+            apart = set(await self._node.network.recover(sandboxes))
         except NetworkError as error:
             raise EngineError(f"recovering the network: {error}") from error
+        alone = {pod["metadata"]["uid"] for pod in self._informer if not pod["spec"].get("hostNetwork")}
+        for one in sandboxes:
+            uid = one.labels.get(names.POD_UID, "")
+            if one.id in apart and uid in alone:
+                log.warning("sandbox %s has no network; ending it", one.id[:12])
+                await self._node.engine.stop(one.id, 0.0)
+                self._found[uid] |= {each.id: each for each in await self._inspect([one.id])}
 
     async def _inspect(self, identities: list[str]) -> list[Container]:
         slots = asyncio.Semaphore(INSPECTS_AT_ONCE)

@@ -6,6 +6,7 @@ agent that was killed asks again for what it may have done already.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -35,8 +36,24 @@ class PodNetwork(Protocol):
         """
         ...
 
-    async def recover(self, sandboxes: Sequence[Container]) -> None:
-        """The sandboxes that run at the agent's start, before any worker decides. Raises NetworkError."""
+    @property
+    def ready(self) -> asyncio.Event:
+        """Set once pods can be connected."""
+        ...
+
+    @property
+    def lacks(self) -> str:
+        """What pods of this node do without, and why; "" for nothing."""
+        ...
+
+    async def run(self) -> None:
+        """Keep the network as the cluster is, until cancelled; or return where there is nothing to keep."""
+        ...
+
+    async def recover(self, sandboxes: Sequence[Container]) -> Sequence[str]:
+        """The sandboxes that run at the agent's start, before any worker decides; ids of those that have no network: whoever
+        started them did not live to connect them. Raises NetworkError.
+        """
         ...
 
     async def attach(self, pod: Pod, sandbox: Container) -> None:
@@ -61,12 +78,21 @@ class PodNetwork(Protocol):
 
 
 class EngineNetwork:
-    """The engine's own bridge: addresses from the engine, no services."""
+    """The engine's own bridge: addresses from the engine, no services. ``lacks`` says why it is not the other one."""
 
     mode = "bridge"
 
-    async def recover(self, sandboxes: Sequence[Container]) -> None:
+    def __init__(self, lacks: str = "") -> None:
+        self.lacks = lacks
+        self.ready = asyncio.Event()
+        self.ready.set()
+
+    async def run(self) -> None:
+        """The engine keeps it."""
+
+    async def recover(self, sandboxes: Sequence[Container]) -> Sequence[str]:
         """The engine keeps what it made."""
+        return ()
 
     async def attach(self, pod: Pod, sandbox: Container) -> None:
         """The engine has connected it."""

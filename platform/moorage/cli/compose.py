@@ -21,7 +21,7 @@ from moorage.client.errors import ClientError
 from moorage.client.informer import Informers
 from moorage.client.join import JoinTokenError, bootstrap_ca
 from moorage.client.leader import LeaderElector
-from moorage.supervisor import notice
+from moorage.supervisor import notice, ranges
 from moorage.supervisor.layout import SetupError
 from moorage.supervisor.plan import IDENTITY_VARIABLE
 
@@ -31,12 +31,14 @@ REACH_SECONDS = 0.05
 STANDBY_SECONDS = 0.2
 
 
-async def run_controllers(server: str, token_file: Path, ca_file: Path | None) -> None:
+async def run_controllers(server: str, token_file: Path, ca_file: Path | None, pod_cidr: str) -> None:
     """Stand for election, and run everything while leading. Returns after SIGTERM. Raises SetupError."""
     from moorage.controllers import run as controllers_run
+    from moorage.controllers.context import Options
     from moorage.scheduler import run as scheduler_run
     from moorage_gitops.engine import run as engine_run
 
+    options = Options(cluster_cidr=str(ranges.network(pod_cidr, "--pod-cidr")))
     client = await _client(server, token_file, ca_file, "moorage-controllers")
     identity = os.environ.get(IDENTITY_VARIABLE) or f"{socket.gethostname()}_{secrets.token_hex(4)}"
     elector = LeaderElector(client, controllers_run.LEASE, identity)
@@ -46,7 +48,8 @@ async def run_controllers(server: str, token_file: Path, ca_file: Path | None) -
         async with asyncio.TaskGroup() as group:
             group.create_task(scheduler_run.run(client, informers=informers), name="scheduler")
             group.create_task(engine_run.run(client, informers=informers), name="gitops engine")
-            group.create_task(controllers_run.run(client, informers=informers, ready=notice.ready), name="controllers")
+            everything = controllers_run.run(client, options, informers=informers, ready=notice.ready)
+            group.create_task(everything, name="controllers")
             group.create_task(informers.run(), name="informers")
 
     async def stand() -> None:

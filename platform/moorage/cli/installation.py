@@ -37,6 +37,10 @@ def up(
     ] = "",
     node: Annotated[list[str] | None, typer.Option(help="Run a node of this name; may be repeated.")] = None,
     no_node: Annotated[bool, typer.Option("--no-node", help="Run the control plane only.")] = False,
+    pod_cidr: Annotated[
+        str, typer.Option(help="Where pods' addresses come from; by default a network that is free on this machine.")
+    ] = "",
+    service_cidr: Annotated[str, typer.Option(help="Where Services' addresses come from; likewise.")] = "",
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
     authentication_config: vouching.ConfigFile = None,
     oidc_issuer_url: vouching.IssuerUrl = "",
@@ -89,6 +93,8 @@ def up(
             nodes=node or (),
             no_node=no_node,
             log_level=log_level,
+            pod_cidr=pod_cidr,
+            service_cidr=service_cidr,
             server_arguments=vouching.arguments(authentication_config, service_account_issuer, issuer, oidc_ca_file),
         )
         layout = Layout.at(data_dir)
@@ -120,7 +126,7 @@ def down(
     ] = False,
 ) -> None:
     """End the platform and the pods on this machine. Its data stays; "moorage up" carries on."""
-    from moorage.cli.pods import end_pods
+    from moorage.cli.pods import end_networks, end_pods
     from moorage.supervisor.layout import Layout, SetupError
     from moorage.supervisor.shutdown import down as end
 
@@ -128,6 +134,8 @@ def down(
     try:
         ran = end(layout)
         ended = 0 if keep_pods else end_pods(layout)
+        if not keep_pods:
+            end_networks(layout)
     except SetupError as error:
         fail(error)
     print(
@@ -140,7 +148,7 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """End the platform and delete everything that it kept: database, secrets, repositories, containers."""
-    from moorage.cli.pods import end_pods
+    from moorage.cli.pods import end_networks, end_pods
     from moorage.supervisor.layout import Layout, SetupError
     from moorage.supervisor.shutdown import delete
     from moorage.supervisor.shutdown import down as end
@@ -156,6 +164,7 @@ def remove(
     try:
         end(layout)
         end_pods(layout, remove=True)
+        end_networks(layout)
         delete(layout)
     except SetupError as error:
         fail(error)

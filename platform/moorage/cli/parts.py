@@ -14,6 +14,7 @@ import typer
 
 from moorage.cli import vouching
 from moorage.cli.options import LogLevel, fail
+from moorage.supervisor.ranges import POD_RANGE, SERVICE_RANGE
 
 REFUSED = 78
 
@@ -22,6 +23,10 @@ TokenFile = Annotated[Path, typer.Option("--token-file", help="A file that holds
 CaFile = Annotated[
     Path | None,
     typer.Option("--ca-file", help="The API server's CA certificate. A node's join token is enough to find it."),
+]
+
+PodCidr = Annotated[
+    str, typer.Option("--pod-cidr", help="Where pods' addresses come from; the same for all servers and controllers.")
 ]
 
 
@@ -66,7 +71,8 @@ def server(
     ] = "",
     service_cidr: Annotated[
         str, typer.Option(help="Where addresses of Services come from, at the cluster's first start.")
-    ] = "10.96.0.0/16",
+    ] = SERVICE_RANGE,
+    pod_cidr: PodCidr = POD_RANGE,
     authentication_config: vouching.ConfigFile = None,
     oidc_issuer_url: vouching.IssuerUrl = "",
     oidc_client_id: vouching.ClientId = "",
@@ -115,6 +121,7 @@ def server(
             bootstrap_tokens=bootstrap_tokens,
             git_dir=git_dir,
             service_cidr=service_cidr,
+            pod_cidr=pod_cidr,
             authentication_config=authentication_config,
             oidc=issuer,
             service_account_issuer=service_account_issuer,
@@ -126,12 +133,18 @@ def server(
         fail(error, REFUSED)
 
 
-def controllers(server: ServerUrl, token_file: TokenFile, ca_file: CaFile = None, log_level: LogLevel = "INFO") -> None:
+def controllers(
+    server: ServerUrl,
+    token_file: TokenFile,
+    ca_file: CaFile = None,
+    pod_cidr: PodCidr = POD_RANGE,
+    log_level: LogLevel = "INFO",
+) -> None:
     """Run controllers, scheduler and GitOps engine alone. Of several, one leads and the others stand by."""
     _start(log_level)
     from moorage.cli.compose import run_controllers
 
-    _run(lambda: run_controllers(server, token_file, ca_file))
+    _run(lambda: run_controllers(server, token_file, ca_file, pod_cidr))
 
 
 def agent(

@@ -46,6 +46,14 @@ def end_pods(layout: Layout, *, remove: bool = False) -> int:
     return len(containers)
 
 
+def end_networks(layout: Layout) -> None:
+    """Take away what the agents that ever ran here made in the machine's kernel: links, routes and rules. Raises SetupError."""
+    for cluster, node in _owners(layout):
+        from moorage_agent.network.making import remove  # an installation without nodes has no agent's packages
+
+        remove(cluster, node)
+
+
 def _owners(layout: Layout) -> Iterator[tuple[str, str]]:
     """(cluster, node) of each agent that ever ran here, as it remembered itself."""
     for file in sorted((layout.root / "agents").glob("*/identity.json")):

@@ -86,12 +86,16 @@ def host_addresses() -> list[str]:
     return found
 
 
-def server_names(listen: Listen) -> list[str]:
-    """Names and addresses under which the server may be reached: the subject alternative names of its certificate."""
+def server_names(listen: Listen, services: str) -> list[str]:
+    """Names and addresses under which the server may be reached: the subject alternative names of its certificate.
+    ``services`` is the range of Services' addresses: the API's own has the first.
+    """
     host = socket.gethostname()
-    names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", host, socket.getfqdn(host)]
+    service = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
+    names = ["localhost", *service, host, socket.getfqdn(host)]
     wildcard = listen.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-    addresses = ["127.0.0.1", "::1", *host_addresses()]
+    own = ipaddress.ip_network(services).network_address + 1
+    addresses = ["127.0.0.1", "::1", str(own), *host_addresses()]
     (addresses if is_address(listen.host) else names).append("127.0.0.1" if wildcard else listen.host)
     names = [name for name in names if not is_address(name) and name.isascii()]
     return list(dict.fromkeys(names + addresses))

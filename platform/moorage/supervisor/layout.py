@@ -54,6 +54,11 @@ class Layout:
         return self.root / "kek"
 
     @property
+    def network(self) -> Path:
+        """Where addresses of pods and Services come from."""
+        return self.root / "network.json"
+
+    @property
     def tokens(self) -> Path:
         """Bearer tokens of the parts, one file each."""
         return self.root / "tokens"

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from moorage.supervisor import ranges
 from moorage.supervisor.addresses import Listen, check_node_name, default_node_name
 from moorage.supervisor.layout import SetupError
 
@@ -19,7 +20,7 @@ PASSWORD_FILE_VARIABLE = "MOORAGE_DATABASE_PASSWORD_FILE"  # noqa: S105 - the na
 @dataclass(frozen=True, slots=True)
 class Options:
     """``database_url`` "" stands for the embedded PostgreSQL; ``nodes`` may be empty. ``server_arguments`` are more of
-    ``moorage server``'s own: who may vouch for users.
+    ``moorage server``'s own: who may vouch for users. ``pod_cidr`` and ``service_cidr`` "" leave the choice to us.
     """
 
     data_dir: str
@@ -28,6 +29,8 @@ class Options:
     nodes: Sequence[str] = ()
     log_level: str = "INFO"
     server_arguments: Sequence[str] = ()
+    pod_cidr: str = ""
+    service_cidr: str = ""
 
     @classmethod
     def checked(
@@ -40,6 +43,8 @@ class Options:
         no_node: bool = False,
         log_level: str = "INFO",
         server_arguments: Sequence[str] = (),
+        pod_cidr: str = "",
+        service_cidr: str = "",
     ) -> Options:
         """Options that can work. Raises SetupError with the sentence for the user."""
         if nodes and no_node:
@@ -51,8 +56,10 @@ class Options:
             raise SetupError(f"--node: each node needs a name of its own, but these were given: {', '.join(names)}")
         Listen.parse(listen)
         check_database_url(database_url)
+        pods = str(ranges.network(pod_cidr, "--pod-cidr")) if pod_cidr else ""
+        services = str(ranges.network(service_cidr, "--service-cidr")) if service_cidr else ""
         directory = str(data_dir.expanduser().absolute())
-        return cls(directory, listen, database_url, tuple(names), log_level, tuple(server_arguments))
+        return cls(directory, listen, database_url, tuple(names), log_level, tuple(server_arguments), pods, services)
 
     def encode(self) -> str:
         """As JSON, for the detached process."""

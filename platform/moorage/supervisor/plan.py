@@ -10,6 +10,7 @@ from moorage.supervisor.addresses import Listen
 from moorage.supervisor.layout import Layout
 from moorage.supervisor.options import Options
 from moorage.supervisor.part import PartSpec
+from moorage.supervisor.ranges import Ranges
 
 PROGRAM = (sys.executable, "-m", "moorage.cli")
 DATABASE_URL_VARIABLE = "MOORAGE_DATABASE_URL"
@@ -17,7 +18,7 @@ IDENTITY_VARIABLE = "MOORAGE_IDENTITY"
 """Names a candidate for leadership. A data directory has one, so that a new process takes over from a killed one at once."""
 
 
-def server_part(layout: Layout, options: Options, database_url: str) -> PartSpec:
+def server_part(layout: Layout, options: Options, database_url: str, ranges: Ranges) -> PartSpec:
     """The API server. Secrets go by file; the database's password by the environment that the supervisor got itself."""
     command = [
         *PROGRAM,
@@ -26,18 +27,19 @@ def server_part(layout: Layout, options: Options, database_url: str) -> PartSpec
         *("--ca-cert", str(layout.ca_certificate), "--kek-file", str(layout.kek)),
         *("--bootstrap-tokens", str(layout.bootstrap_tokens), "--git-dir", str(layout.git)),
         *("--client-ca-file", str(layout.ca_certificate), "--client-ca-key-file", str(layout.pki / "ca.key")),
+        *("--service-cidr", ranges.services, "--pod-cidr", ranges.pods),
         *options.server_arguments,
     ]
     return PartSpec("server", command, {DATABASE_URL_VARIABLE: database_url}, stop_seconds=15.0)
 
 
-def client_parts(layout: Layout, options: Options) -> Sequence[PartSpec]:
+def client_parts(layout: Layout, options: Options, ranges: Ranges) -> Sequence[PartSpec]:
     """Controllers, and one agent per node: clients of the API."""
     url = Listen.parse(options.listen).local_url
     way = ["--server", url, "--ca-file", str(layout.ca_certificate), "--log-level", options.log_level]
     token = ["--token-file", str(layout.tokens / "controllers")]
     identity = {IDENTITY_VARIABLE: f"{socket.gethostname()}_{layout.root}"}
-    parts = [PartSpec("controllers", [*PROGRAM, "controllers", *token, *way], identity)]
+    parts = [PartSpec("controllers", [*PROGRAM, "controllers", *token, *way, "--pod-cidr", ranges.pods], identity)]
     for node in options.nodes:
         own = ["--token-file", str(layout.node_token(node)), "--node", node, "--data-dir", str(layout.agent(node))]
         parts.append(PartSpec(f"agent/{node}", [*PROGRAM, "agent", *way, *own]))

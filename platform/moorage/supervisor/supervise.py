@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from moorage import __version__
-from moorage.supervisor import identities, kubeconfig, pki
+from moorage.supervisor import identities, kubeconfig, pki, ranges
 from moorage.supervisor.addresses import Listen, server_names
 from moorage.supervisor.database import Database
 from moorage.supervisor.health import ApiProbe
@@ -92,7 +92,9 @@ class Supervisor:
         with locked(self._layout):
             end_remains(self._layout)
             self._listen.check_free()
-            certificates = pki.ensure(self._layout.pki, server_names(self._listen))
+            self._ranges = ranges.ensure(self._layout, self._options.pod_cidr, self._options.service_cidr)
+            names = server_names(self._listen, self._ranges.services)
+            certificates = pki.ensure(self._layout.pki, names)
             ca_pem = certificates.ca_certificate.read_bytes()
             identities.ensure(self._layout, self._options.nodes, pki.fingerprint(ca_pem))
             token = (self._layout.tokens / "admin").read_text("ascii").strip()
@@ -113,7 +115,10 @@ class Supervisor:
         if not database_url:
             self._database = Database(self._layout, self._part_log(Database.name), self._changed)
             database_url = self._database.url
-        specs = [server_part(self._layout, self._options, database_url), *client_parts(self._layout, self._options)]
+        specs = [
+            server_part(self._layout, self._options, database_url, self._ranges),
+            *client_parts(self._layout, self._options, self._ranges),
+        ]
         self._parts = [self._part(spec) for spec in specs]
         runs = [asyncio.create_task(part.run(), name=part.spec.name) for part in self._parts]
         if self._database is not None:

@@ -17,7 +17,7 @@ server, ca, data, node, cluster, ready = sys.argv[1:7]
 logging.basicConfig(level=logging.INFO)
 asyncio.run(run(AgentOptions(
     server=server, token_file=Path(data) / "token", ca_file=Path(ca), data_dir=Path(data), node=node, cluster_uid=cluster,
-    address="127.0.0.1", orphan_grace=1.0, on_ready=Path(ready).touch,
+    address="127.0.0.1", orphan_grace=1.0, engine_network=True, on_ready=Path(ready).touch,
 )))
 """
 

@@ -60,6 +60,7 @@ class Rig:
             "cluster_uid": self.cluster,
             "address": "127.0.0.1",
             "orphan_grace": 1.0,
+            "engine_network": True,  # no controller gives nodes their ranges here
             "on_ready": self.ready.set,
         }
         return AgentOptions(**{**given, **changes})

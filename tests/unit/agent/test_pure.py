@@ -228,6 +228,7 @@ def test_node_conditions_keep_their_time_and_say_why() -> None:
         ("MemoryPressure", "False"),
         ("DiskPressure", "False"),
         ("PIDPressure", "False"),
+        ("NetworkUnavailable", "False"),
         ("Ready", "True"),
     ]
     down = document.conditions({"conditions": fine}, document.Engine(False, "no answer"), Pressure(disk=True), 200.0)
@@ -240,6 +241,19 @@ def test_node_conditions_keep_their_time_and_say_why() -> None:
         {"conditions": fine},
         {"conditions": document.conditions({"conditions": fine}, document.Engine(True), Pressure(), 900.0)},
     )
+
+
+def test_a_node_says_what_its_network_lacks() -> None:
+    def told(network: document.Network) -> dict[str, tuple[str, str]]:
+        found = document.conditions({}, document.Engine(True), Pressure(), 100.0, network)
+        return {one["type"]: (one["status"], one["message"]) for one in found}
+
+    waiting = told(document.Network(False))
+    assert waiting["NetworkUnavailable"][0] == "True"
+    assert waiting["Ready"] == ("False", f"container runtime network not ready: {document.NO_RANGE}")
+    lesser = told(document.Network(True, "no nftables here"))
+    assert lesser["NetworkUnavailable"] == ("False", "no nftables here")
+    assert lesser["Ready"][0] == "True"
 
 
 def test_a_grpc_health_request_is_http2() -> None:

@@ -101,6 +101,6 @@ def test_the_local_url(text: str, url: str) -> None:
 
 
 def test_the_certificate_covers_this_host() -> None:
-    names = server_names(Listen.parse("moorage.example.com:6443"))
-    assert {"localhost", "127.0.0.1", "::1", "moorage.example.com", "kubernetes"} <= set(names)
+    names = server_names(Listen.parse("moorage.example.com:6443"), "10.96.0.0/16")
+    assert {"localhost", "127.0.0.1", "::1", "moorage.example.com", "kubernetes", "10.96.0.1"} <= set(names)
     assert len(names) == len(set(names))

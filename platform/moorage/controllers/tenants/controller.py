@@ -41,6 +41,7 @@ class TenantController:
     def __init__(self, context: Context) -> None:
         self._client = context.client
         self._clock = context.clock
+        self._pod_networks = (context.options.cluster_cidr,)
         self._tenants = context.informers.get(TENANTS)
         self._namespaces = context.informers.get(NAMESPACES)
         self._kept: list[Informer] = [context.informers.get(resource) for resource in KEPT.values()]
@@ -82,7 +83,7 @@ class TenantController:
         for namespace in self._of(tenant):
             change = marks(tenant, namespace)
             made += [] if change is None else [change]
-            made += keeping(tenant, namespace, self._held(namespace["metadata"]["name"]))
+            made += keeping(tenant, namespace, self._held(namespace["metadata"]["name"]), self._pod_networks)
         return await self._write(made)
 
     async def _workloads(self, tenant: Document) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from moorage.client import operations
@@ -10,7 +10,7 @@ from moorage.client.objects import Document, is_deleting, key_of, uid_of
 from moorage.client.operations import Operation
 from moorage.client.resource import NAMESPACES, NETWORK_POLICIES, Resource
 from moorage.resources.tenancy import MANAGED_LABEL
-from moorage.resources.tenancy_objects import furniture, missing_marks
+from moorage.resources.tenancy_objects import POD_NETWORKS, furniture, missing_marks
 
 LIMIT_RANGES = Resource("", "v1", "limitranges", "LimitRange")
 RESOURCE_QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
@@ -38,14 +38,17 @@ def marks(tenant: Document, namespace: Document) -> Operation | None:
     return operations.patch(NAMESPACES, "", namespace["metadata"]["name"], change)
 
 
-def keeping(tenant: Document, namespace: Document, present: Iterable[Document]) -> list[Operation]:
+def keeping(
+    tenant: Document, namespace: Document, present: Iterable[Document], pod_networks: Sequence[str] = POD_NETWORKS
+) -> list[Operation]:
     """Writes that make ``present`` (objects of the kinds in KEPT, in this namespace) what the Tenant asks for."""
     if is_deleting(namespace):
         return []
     found = {(each["kind"], each["metadata"]["name"]): each for each in present}
     made: list[Operation] = []
     wanted = {
-        (each["kind"], each["metadata"]["name"]): each for each in furniture(tenant, namespace["metadata"]["name"])
+        (each["kind"], each["metadata"]["name"]): each
+        for each in furniture(tenant, namespace["metadata"]["name"], pod_networks)
     }
     for key, document in wanted.items():
         live = found.get(key)
