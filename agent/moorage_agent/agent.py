@@ -70,7 +70,9 @@ class Agent:
         owner, node_uid = identity.remember(data, options.node, options.cluster_uid or identity.cluster_uid(ca_pem))
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(contextlib.closing(identity.lock(owner)))
-            own = await joining.credential(options.server, ca_pem, options.token_file, options.token, data)
+            given = joining.given_by(options.token_file, options.token)
+            credential = joining.Credential(data, given, joining.over_the_api(options.server, ca_pem))
+            own = await credential.obtain()
             stack.push_async_callback(self.engine.close)
             client = await stack.enter_async_context(
                 ApiClient(
@@ -81,7 +83,9 @@ class Agent:
                     user_agent=f"moorage-agent/{__version__}",
                 )
             )
-            await self._serve(client, Identity(owner, node_uid), data, stack)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(credential.keep(), name="credential")
+                group.create_task(self._serve(client, Identity(owner, node_uid), data, stack), name="node")
 
     async def _ca(self) -> str:
         """The CA to trust: given, or fetched and proven by the join token; a server that is not up yet is waited for."""
