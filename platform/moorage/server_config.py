@@ -51,7 +51,6 @@ class ServerConfig:
     authentication_file: Path | None
     service_account_issuer: str
     client_ca: Path | None
-    client_ca_key: Path | None
 
     @classmethod
     def checked(
@@ -73,7 +72,6 @@ class ServerConfig:
         oidc: IssuerConfig | None = None,
         service_account_issuer: str = "",
         client_ca: Path | None = None,
-        client_ca_key: Path | None = None,
     ) -> ServerConfig:
         """Read and check everything. Raises SetupError."""
         check_database_url(database_url)
@@ -99,7 +97,6 @@ class ServerConfig:
             authentication_file=authentication_config,
             service_account_issuer=_issuer(service_account_issuer or ISSUER),
             client_ca=_client_ca(client_ca),
-            client_ca_key=_client_ca_key(client_ca, client_ca_key),
         )
 
 
@@ -128,14 +125,6 @@ def _client_ca(path: Path | None) -> Path | None:
     return path
 
 
-def _client_ca_key(certificate: Path | None, key: Path | None) -> Path | None:
-    if key is not None:
-        if certificate is None:
-            raise ConfigError("--client-ca-key-file: needs --client-ca-file, the certificate that it belongs to")
-        _check_pair(certificate, key, ("--client-ca-file", "--client-ca-key-file"))
-    return key
-
-
 def _ranges(text: str, option: str) -> Sequence[str]:
     """One network, or one of each family, comma-separated."""
     given = [part.strip() for part in text.split(",")]
@@ -148,14 +137,14 @@ def _ranges(text: str, option: str) -> Sequence[str]:
     return [str(network) for network in networks]
 
 
-def _check_pair(certificate: Path, key: Path, options: tuple[str, str] = ("--tls-cert", "--tls-key")) -> None:
-    for path, option in zip((certificate, key), options, strict=True):
+def _check_pair(certificate: Path, key: Path) -> None:
+    for path, option in ((certificate, "--tls-cert"), (key, "--tls-key")):
         _read(path, option)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except (ssl.SSLError, OSError) as error:
         raise ConfigError(
-            f"{options[0]} {certificate} and {options[1]} {key} are no certificate with its key in PEM: {error}"
+            f"--tls-cert {certificate} and --tls-key {key} are no certificate with its key in PEM: {error}"
         ) from None
 
 

@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -25,20 +25,30 @@ from moorage.supervisor import notice, ranges
 from moorage.supervisor.layout import SetupError
 from moorage.supervisor.plan import IDENTITY_VARIABLE
 
+if TYPE_CHECKING:
+    from moorage.controllers.certificates.authority import Authority
+
 log = logging.getLogger(__name__)
 
 REACH_SECONDS = 0.05
 STANDBY_SECONDS = 0.2
 
 
-async def run_controllers(server: str, token_file: Path, ca_file: Path | None, pod_cidr: str) -> None:
+async def run_controllers(
+    server: str,
+    token_file: Path,
+    ca_file: Path | None,
+    pod_cidr: str,
+    client_ca: tuple[Path | None, Path | None] = (None, None),
+) -> None:
     """Stand for election, and run everything while leading. Returns after SIGTERM. Raises SetupError."""
     from moorage.controllers import run as controllers_run
     from moorage.controllers.context import Options
     from moorage.scheduler import run as scheduler_run
     from moorage_gitops.engine import run as engine_run
 
-    options = Options(cluster_cidr=str(ranges.network(pod_cidr, "--pod-cidr")))
+    cluster_cidr = str(ranges.network(pod_cidr, "--pod-cidr"))
+    options = Options(cluster_cidr=cluster_cidr, authority=_authority(*client_ca))
     client = await _client(server, token_file, ca_file, "moorage-controllers")
     identity = os.environ.get(IDENTITY_VARIABLE) or f"{socket.gethostname()}_{secrets.token_hex(4)}"
     elector = LeaderElector(client, controllers_run.LEASE, identity)
@@ -62,6 +72,20 @@ async def run_controllers(server: str, token_file: Path, ca_file: Path | None, p
     async with client:
         await _reachable(client)
         await _until_stopped(stand)
+
+
+def _authority(certificate: Path | None, key: Path | None) -> Authority | None:
+    """What signs clients' certificates, where this process is given it. Raises SetupError."""
+    if key is None:
+        return None
+    if certificate is None:
+        raise SetupError("--client-ca-key-file: needs --client-ca-file, the certificate that it belongs to")
+    from moorage.controllers.certificates.authority import Authority, BadAuthority
+
+    try:
+        return Authority.read(certificate, key)
+    except BadAuthority as error:
+        raise SetupError(f"--client-ca-file, --client-ca-key-file: {error}") from None
 
 
 async def run_agent(server: str, token_file: Path, ca_file: Path | None, node: str, data_dir: Path) -> None:

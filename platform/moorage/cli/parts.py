@@ -87,9 +87,6 @@ def server(
     client_ca_file: Annotated[
         Path | None, typer.Option(help="The CA of client certificates: CN is the user, O are its groups.")
     ] = None,
-    client_ca_key_file: Annotated[
-        Path | None, typer.Option(help="Its key; with it, approved CertificateSigningRequests are signed.")
-    ] = None,
     log_level: LogLevel = "INFO",
 ) -> None:
     """Run an API server alone. Any number of them may share one database."""
@@ -126,7 +123,6 @@ def server(
             oidc=issuer,
             service_account_issuer=service_account_issuer,
             client_ca=client_ca_file,
-            client_ca_key=client_ca_key_file,
         )
         serve(config)
     except (ConfigError, SetupError) as error:
@@ -138,13 +134,19 @@ def controllers(
     token_file: TokenFile,
     ca_file: CaFile = None,
     pod_cidr: PodCidr = POD_RANGE,
+    client_ca_file: Annotated[
+        Path | None, typer.Option(help="The CA of client certificates, the same that the servers are given.")
+    ] = None,
+    client_ca_key_file: Annotated[
+        Path | None, typer.Option(help="Its key; with it, approved CertificateSigningRequests are signed.")
+    ] = None,
     log_level: LogLevel = "INFO",
 ) -> None:
     """Run controllers, scheduler and GitOps engine alone. Of several, one leads and the others stand by."""
     _start(log_level)
     from moorage.cli.compose import run_controllers
 
-    _run(lambda: run_controllers(server, token_file, ca_file, pod_cidr))
+    _run(lambda: run_controllers(server, token_file, ca_file, pod_cidr, (client_ca_file, client_ca_key_file)))
 
 
 def agent(

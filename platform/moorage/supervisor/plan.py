@@ -26,7 +26,7 @@ def server_part(layout: Layout, options: Options, database_url: str, ranges: Ran
         *("--tls-cert", str(layout.pki / "server.crt"), "--tls-key", str(layout.pki / "server.key")),
         *("--ca-cert", str(layout.ca_certificate), "--kek-file", str(layout.kek)),
         *("--bootstrap-tokens", str(layout.bootstrap_tokens), "--git-dir", str(layout.git)),
-        *("--client-ca-file", str(layout.ca_certificate), "--client-ca-key-file", str(layout.pki / "ca.key")),
+        *("--client-ca-file", str(layout.client_ca_certificate)),
         *("--service-cidr", ranges.services, "--pod-cidr", ranges.pods),
         *options.server_arguments,
     ]
@@ -39,7 +39,9 @@ def client_parts(layout: Layout, options: Options, ranges: Ranges) -> Sequence[P
     way = ["--server", url, "--ca-file", str(layout.ca_certificate), "--log-level", options.log_level]
     token = ["--token-file", str(layout.tokens / "controllers")]
     identity = {IDENTITY_VARIABLE: f"{socket.gethostname()}_{layout.root}"}
-    parts = [PartSpec("controllers", [*PROGRAM, "controllers", *token, *way, "--pod-cidr", ranges.pods], identity)]
+    signing = ["--client-ca-file", str(layout.client_ca_certificate), "--client-ca-key-file", str(layout.client_ca_key)]
+    controllers = [*PROGRAM, "controllers", *token, *way, *signing, "--pod-cidr", ranges.pods]
+    parts = [PartSpec("controllers", controllers, identity)]
     for node in options.nodes:
         own = ["--token-file", str(layout.node_token(node)), "--node", node, "--data-dir", str(layout.agent(node))]
         parts.append(PartSpec(f"agent/{node}", [*PROGRAM, "agent", *way, *own]))
