@@ -22,6 +22,10 @@ _BINARY_NAMES = {power: name for name, power in _BINARY.items()}
 _EXPONENT = re.compile(r"[eE]([-+]?[0-9]+)")
 _LARGEST = 2**63 - 1
 NANO = 10**9
+MOST = 2**53
+"""What one object counts for at most, where amounts are added up in 64 bits (a database's, NumPy's): more than there is of
+anything, and small enough for the sum over many objects.
+"""
 _LONGEST = 256
 
 

@@ -24,8 +24,8 @@ def limit(name: str, text: str) -> int:
 
 
 def amount(name: str, text: str) -> int:
-    """What is used, rounded up. Raises QuantityError."""
-    return min(quantity.milli(text) if name in _CPU else quantity.whole(text), LARGEST)
+    """What one object uses, rounded up; at most ``quantity.MOST``. Raises QuantityError."""
+    return min(quantity.milli(text) if name in _CPU else quantity.whole(text), quantity.MOST)
 
 
 def _in_bytes(name: str) -> bool:

@@ -12,7 +12,7 @@ import logging
 import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -68,6 +68,10 @@ class AuditRecord:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+_TEXTS = ("actor", "verb", "request_id", "group", "resource", "subresource", "namespace", "name", "source_commit")
+LONGEST_TEXT = 1024
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     at: datetime
@@ -75,6 +79,24 @@ class _Row:
     record: AuditRecord
     detail: str
     hash: bytes
+
+
+def _storable(record: AuditRecord) -> AuditRecord:
+    texts: dict[str, Any] = {each: _text(getattr(record, each)) for each in _TEXTS}
+    return replace(record, **texts, detail={key: _value(value) for key, value in record.detail.items()})
+
+
+def _text(text: str) -> str:
+    """``text`` without U+0000 and lone surrogates, which clients may put into paths and bodies; not longer than any name."""
+    if not text.isprintable():
+        text = text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+    return text[:LONGEST_TEXT]
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, str):
+        return _text(value)
+    return [_value(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 class AuditChain:
@@ -107,11 +129,11 @@ class AuditChain:
         self._written, self._anchored = (0, self._head), 0
 
     def record(self, record: AuditRecord) -> None:
-        """Queue a row."""
+        """Queue a row. What no text in PostgreSQL can hold is replaced: a row that cannot be written would stop all after it."""
         if len(self._queue) >= QUEUED:
             self._missing += 1
             return
-        self._queue.append(record)
+        self._queue.append(_storable(record))
         self._wake.set()
 
     def committed(self, request_id: str) -> None:

@@ -86,8 +86,8 @@ def test_a_quota_in_a_table() -> None:
         ("limits.cpu", "0.0001", 0, 1),
         ("memory", "1Gi", 1024**3, 1024**3),
         ("memory", "1500m", 1, 2),
-        ("pods", "9E", 9 * 10**18, 9 * 10**18),
-        ("requests.cpu", "9E", 2**63 - 1, 2**63 - 1),
+        ("pods", "9E", 9 * 10**18, 2**53),
+        ("requests.cpu", "9E", 2**63 - 1, 2**53),
     ],
 )
 def test_limits_are_rounded_down_and_use_is_rounded_up(name: str, text: str, hard: int, used: int) -> None:

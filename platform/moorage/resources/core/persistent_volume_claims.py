@@ -33,15 +33,19 @@ def _is_old_source(source: Document) -> bool:
 
 
 def _align_sources(claim: Document) -> None:
-    """``dataSource`` and ``dataSourceRef`` say the same where both can (KEP-1495); the older one knows two kinds only."""
+    """``dataSource`` and ``dataSourceRef`` say the same where both can (KEP-1495); the older one knows two kinds only. Sources
+    in other namespaces (KEP-3294, an alpha feature that is off) are not kept.
+    """
     spec = claim.setdefault("spec", {})
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    if reference is not None:
+        reference.pop("namespace", None)
     if source is not None and not _is_old_source(source):
         del spec["dataSource"]
         source = None
     if source is not None and reference is None:
         spec["dataSourceRef"] = dict(source)
-    elif source is None and reference is not None and not reference.get("namespace") and _is_old_source(reference):
+    elif source is None and reference is not None and _is_old_source(reference):
         spec["dataSource"] = dict(reference)
 
 

@@ -21,9 +21,12 @@ def is_sidecar(container: Mapping[str, Any]) -> bool:
 
 
 def in_units(listed: Mapping[str, str] | None) -> dict[str, int]:
-    """A list of resources as integers: CPU in millicores, everything else in whole units (bytes, counts), rounded up."""
+    """A list of resources as integers: CPU in millicores, everything else in whole units (bytes, counts), rounded up; at
+    most ``quantity.MOST``.
+    """
     return {
-        name: quantity.milli(text) if name == "cpu" else quantity.whole(text) for name, text in (listed or {}).items()
+        name: min(quantity.milli(text) if name == "cpu" else quantity.whole(text), quantity.MOST)
+        for name, text in (listed or {}).items()
     }
 
 
@@ -43,7 +46,7 @@ def _granted(part: Mapping[str, Any], which: str, status: Mapping[str, Any] | No
 
 def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
     for name, amount in more.items():
-        total[name] = total.get(name, 0) + amount
+        total[name] = min(total.get(name, 0) + amount, quantity.MOST)
 
 
 def _raise(total: dict[str, int], floor: Mapping[str, int]) -> None:
