@@ -1,7 +1,9 @@
-"""What a node may say of itself: not the labels and taints by which others decide what runs on it.
+"""What a node may say of itself: not the labels and taints by which others decide what runs on it, nor its range of addresses.
 
 A node that is taken over could else move itself into a pool of machines that it does not belong to, and be given the pods and
-secrets of another team. Labels under ``node-restriction.kubernetes.io`` are an administrator's alone.
+secrets of another team, or draw the traffic of another node's pods. Labels under ``node-restriction.kubernetes.io`` are an
+administrator's alone. Of its pods it may say how they are, not what they are called: Services and network policies select by
+labels.
 Source: Kubernetes' NodeRestriction admission (``plugin/pkg/admission/noderestriction``, KEP-279).
 """
 
@@ -12,6 +14,7 @@ from typing import Any
 
 from moorage.api.contracts import AdmissionRequest
 from moorage.resources.core.nodes import NODE
+from moorage.resources.core.pods.declaration import POD
 from moorage.resources.kind import Document, FieldError
 from moorage_tenants import names
 
@@ -36,7 +39,7 @@ _PLATFORM_DOMAINS = ("kubernetes.io", "k8s.io", "moorage.io")
 
 
 class NodeRestriction:
-    """Implements ``moorage.api.contracts.Admission`` for writes of Nodes by members of ``system:nodes``."""
+    """Implements ``moorage.api.contracts.Admission`` for writes of Nodes and Pods by members of ``system:nodes``."""
 
     async def mutate(self, request: AdmissionRequest) -> None:
         """Nothing is changed."""
@@ -44,9 +47,13 @@ class NodeRestriction:
     async def validate(self, request: AdmissionRequest) -> Sequence[FieldError]:
         """What the node may not say."""
         document = request.document
-        if names.NODES not in request.identity.groups or request.kind.storage != NODE.storage or document is None:
+        if names.NODES not in request.identity.groups or document is None:
             return ()
         node = request.identity.name.removeprefix(names.NODE_PREFIX)
+        if request.kind.storage == POD.storage:
+            return _of_pod(node, document, request.old or {})
+        if request.kind.storage != NODE.storage:
+            return ()
         old = request.old or {}
         changed = sorted(
             key for key, value in _differing(_labels(document), _labels(old)) if value and not may_label(key)
@@ -56,9 +63,17 @@ class NodeRestriction:
             errors.append(_refused(f'node "{node}" is not allowed to modify labels: {", ".join(changed)}'))
         if request.old is not None and _spec(document, "taints") != _spec(old, "taints"):
             errors.append(_refused(f'node "{node}" is not allowed to modify taints'))
+        if any(_spec(document, field) != _spec(old, field) for field in ("podCIDR", "podCIDRs")):
+            errors.append(_refused(f'node "{node}" is not allowed to choose its range of pod addresses'))
         if document["metadata"].get("ownerReferences") != (old.get("metadata") or {}).get("ownerReferences"):
             errors.append(_refused(f'node "{node}" is not allowed to modify its owner references'))
         return errors
+
+
+def _of_pod(node: str, pod: Document, old: Document) -> Sequence[FieldError]:
+    if _labels(pod) == _labels(old):
+        return ()
+    return [_refused(f'node "{node}" cannot update labels through pod status')]
 
 
 def may_label(key: str) -> bool:
