@@ -13,6 +13,7 @@ Pod = Mapping[str, Any]
 
 DEFAULT_MODE = 0o644
 KINDS = ("configMap", "secret", "downwardAPI", "projected")
+_PRIVATE = ("secret", "configMap", "serviceAccountToken")
 
 
 class VolumeError(Exception):
@@ -83,9 +84,9 @@ def references(pod: Pod) -> set[tuple[str, str]]:
 
 
 def is_private(volume: Mapping[str, Any]) -> bool:
-    """Whether what it holds must not touch the disk."""
+    """Whether what it holds must not touch the disk: what the control plane keeps as ciphertext, and tokens."""
     projected = (volume.get("projected") or {}).get("sources") or ()
-    return bool(volume.get("secret")) or any(one.get("secret") or one.get("serviceAccountToken") for one in projected)
+    return any(one.get(kind) for one in (volume, *projected) for kind in _PRIVATE)
 
 
 def files(pod: Pod, volume: Mapping[str, Any], found: Materials, facts: fields.Facts) -> dict[str, File]:

@@ -137,7 +137,9 @@ class Kind:
     categories: tuple[str, ...] = ()
     storage: ResourceKey
     sealed: bool = False
-    """Kept as ciphertext; no column of the store and no index sees its contents."""
+    """Kept as ciphertext; no column of the store and no index sees its contents, and no message shows a value of it."""
+    encrypted: bool = False
+    """Kept as ciphertext too, but no secret to those who may read it: messages show its values."""
     ttl: int | None = None
     """Seconds after its last write at which an object is removed (Events: 3600), or None."""
     has_generation: bool = False

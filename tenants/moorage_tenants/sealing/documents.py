@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from moorage.store.contracts import KeyStore, SealContext
+from moorage.store.contracts import DataKey, KeyStore, SealContext
 from moorage_tenants.sealing.frames import KEY, encrypt, joined, split
 from moorage_tenants.sealing.kek import Kek, KekSource, UnknownKek
 
@@ -63,6 +63,16 @@ class DocumentSealer:
         if cipher is None:
             raise InvalidTag(f'no data key {key_id} of namespace "{context.namespace}"')
         return cipher.decrypt(nonce, ciphertext, self._scope(context))
+
+    async def preload(self) -> None:
+        """Unwrap the keys of all namespaces: a cache that is filled would ask for them one by one. Raises InvalidTag."""
+        after: DataKey | None = None
+        while page := await self.keys.page(after):
+            for key in page:
+                if not key.namespace.startswith("@") and (key.namespace, key.key_id) not in self._ciphers:
+                    plain = await self.unwrap(key.namespace, key.key_id, key.wrapped)
+                    self._ciphers[key.namespace, key.key_id] = AESGCM(plain)
+            after = page[-1]
 
     async def unwrap(self, namespace: str, key_id: str, wrapped: bytes) -> bytes:
         """A data key in the clear. Where its KEK is unknown, the KEKs are looked at again. Raises InvalidTag."""

@@ -28,10 +28,6 @@ class KeyTable(KeyStore, Protocol):
         """The keys of a namespace: the one to seal with first."""
         ...
 
-    async def page(self, after: DataKey | None = None, limit: int = 500) -> Sequence[DataKey]:
-        """Keys of all namespaces, those after ``after``."""
-        ...
-
     async def replace(self, key: DataKey, wrapped: bytes) -> bool:
         """The same key in another wrapping; False where it has changed meanwhile."""
         ...

@@ -57,6 +57,7 @@ class SecretParts:
     async def check(self) -> None:
         """Open what this server must be able to open. Raises BadKek with one sentence, InvalidTag, Unavailable."""
         await self.sealer.root()
+        await self.sealer.preload()
         await self.sealing_keys.pairs()
 
     def mounts(self, guard: Guard, store: Store, versions: Versions, transactor: Transactor) -> list[Mount]:

@@ -64,6 +64,7 @@ def planted(installation: Installation, tmp_path_factory: pytest.TempPathFactory
     with closing(Rest(installation)) as rest:
         made = Planted(installation, Canaries(), kubectl, rest)
         by_kubectl(made)
+        in_config_maps(made)
         by_our_commands(made, tmp_path_factory.mktemp("canary"))
         wrongly(made)
         wrongly_by_patches(made)
@@ -100,6 +101,14 @@ def by_kubectl(made: Planted) -> None:
     made.done("annotate", attempt("annotate", "secret", "created", "try=1"))
     made.done("delete", attempt("create", "secret", "generic", "deleted", f"--from-literal=p={value('deleted')}"))
     made.kubectl("delete", "secret", "deleted")
+
+
+def in_config_maps(made: Planted) -> None:
+    """No secret to those who may read it, but kept as one."""
+    literal = f"--from-literal=setting={made.value('configmap')}"
+    made.done("configmap", made.kubectl.attempt("create", "configmap", "plain", literal))
+    made.done("configmap, annotated", made.kubectl.attempt("annotate", "configmap", "plain", "try=1"))
+    assert made.kubectl.json("get", "configmap", "plain")["data"] == {"setting": made.value("configmap")}
 
 
 def by_our_commands(made: Planted, folder: Path) -> None:
@@ -201,10 +210,11 @@ def in_pods(made: Planted) -> None:
     """Values in environment and volumes of a pod that runs, and of pods whose programs cannot be started."""
     variable = {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "created", "key": "password"}}}
     reader = container('test -s /secret/password && test -n "$PASSWORD" && sleep 3600', env=[variable])
-    reader["volumeMounts"] = [{"name": "s", "mountPath": "/secret"}, {"name": "p", "mountPath": "/projected"}]
+    reader["volumeMounts"] = [{"name": name, "mountPath": f"/{name}"} for name in ("secret", "projected", "plain")]
     volumes = [
-        {"name": "s", "secret": {"secretName": "cli"}},
-        {"name": "p", "projected": {"sources": [{"secret": {"name": "sealed"}}]}},
+        {"name": "secret", "secret": {"secretName": "cli"}},
+        {"name": "projected", "projected": {"sources": [{"secret": {"name": "sealed"}}]}},
+        {"name": "plain", "configMap": {"name": "plain"}},
     ]
     pod(made, "reader", reader, volumes)
     pod(made, "broken", {**container(""), "command": ["/none"], "env": [variable]})
@@ -342,7 +352,9 @@ def test_no_other_object_shows_it(planted: Planted) -> None:
     kubectl = planted.kubectl
     kinds = kubectl("api-resources", "--verbs=list", "-o", "name").split()
     assert {"events", "pods", "sealedsecrets.secrets.moorage.io", "secrets"} <= set(kinds)
-    listed = kubectl("get", ",".join(sorted({*kinds} - {"secrets"})), "-A", "-o", "json", "--show-managed-fields")
+    listed = kubectl(
+        "get", ",".join(sorted({*kinds} - {"secrets", "configmaps"})), "-A", "-o", "json", "--show-managed-fields"
+    )
     assert '"reason": "Failed"' in listed
     assert planted.canaries.shown(listed.encode()) == []
     owned = [

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.store.contracts import SealContext
+from moorage.store.contracts import DataKey, SealContext
 from moorage_tenants.sealing import BadKek, DocumentSealer, Kek, new_kek
 
 CONTEXT = SealContext("", "secrets", "a", "name", "uid")
@@ -28,6 +28,11 @@ class Keys:
 
     async def add_data_key(self, namespace: str, key_id: str, wrapped: bytes, *, generation: int = 1) -> None:
         self.kept.setdefault(namespace, []).append((key_id, wrapped))
+
+    async def page(self, after: DataKey | None = None, limit: int = 500) -> Sequence[DataKey]:
+        found = sorted((space, *key) for space, keys in self.kept.items() for key in keys)
+        start = ("", "") if after is None else (after.namespace, after.key_id)
+        return [DataKey(space, key_id, 1, key) for space, key_id, key in found if (space, key_id) > start][:limit]
 
 
 KEK = Kek([b"k" * 32])
@@ -52,6 +57,15 @@ def test_what_is_sealed_comes_back_and_nothing_of_it_shows(document: bytes, cont
         assert await DocumentSealer(KEK, keys, "cluster").unseal(sealed, context) == document
 
     asyncio.run(trip())
+
+
+async def test_keys_of_all_namespaces_are_loaded_at_once(sealer: DocumentSealer, keys: Keys) -> None:
+    contexts = [replace(CONTEXT, namespace=f"n{number}") for number in range(3)]
+    sealed = [await sealer.seal(b"x", context) for context in contexts]
+    again = DocumentSealer(KEK, keys, "cluster")
+    await again.preload()
+    keys.kept.clear()
+    assert [await again.unseal(each, context) for each, context in zip(sealed, contexts, strict=True)] == [b"x"] * 3
 
 
 @given(context=st.builds(SealContext, TEXT, TEXT, st.just("a"), TEXT, TEXT))

@@ -1,4 +1,4 @@
-"""ConfigMaps."""
+"""ConfigMaps. Kept as ciphertext, as Secrets are: what is in them is nobody's business who reads a disk or a backup."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ CONFIG_MAP = Kind(
     schema=f"{CORE}.ConfigMap",
     short_names=("cm",),
     storage=ResourceKey("", "configmaps"),
+    encrypted=True,
     name_rule=names.dns_subdomain,
     columns=(NAME, Column("Data", size("data", "binaryData"), description="How many keys it holds."), AGE),
     validate=_errors,
