@@ -46,6 +46,13 @@ def busybox_archive() -> bytes:
     return buffer.getvalue()
 
 
+def import_image() -> None:
+    """Have ``IMAGE`` in the engine."""
+    present = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, check=False)
+    if present.returncode != 0:
+        subprocess.run(["docker", "import", "-", IMAGE], input=busybox_archive(), capture_output=True, check=True)
+
+
 def docker(*arguments: str) -> str:
     """Run the ``docker`` program; its output. An independent witness of what the agent did."""
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)

@@ -16,7 +16,7 @@ import pytest
 
 from moorage.supervisor.postgres import SUPERUSER, Postgres
 from tests.support.canaries import Canaries, files, processes, unpacked
-from tests.support.docker import IMAGE, busybox_archive, containers
+from tests.support.docker import IMAGE, containers, import_image
 from tests.support.installation import Installation
 from tests.support.kubectl import Kubectl, Result
 from tests.support.repository import Repository
@@ -58,7 +58,7 @@ class Planted:
 
 @pytest.fixture(scope="module")
 def planted(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
-    subprocess.run(["docker", "import", "-", IMAGE], input=busybox_archive(), capture_output=True, check=True)
+    import_image()
     kubectl = installation.kubectl(SPACE)
     kubectl("create", "namespace", SPACE)
     with closing(Rest(installation)) as rest:

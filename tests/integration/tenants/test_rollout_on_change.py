@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.docker import IMAGE, ensure_images
-from tests.support.installation import Installation
+from tests.support.docker import IMAGE, import_image
 from tests.support.kubectl import Kubectl
 from tests.support.wait import until
 
@@ -55,14 +54,8 @@ def encoded(text: str) -> str:
 
 
 @pytest.mark.docker
-async def test_pods_are_replaced_once_for_what_changed(installation: Installation, kubectl: Kubectl) -> None:
-    from moorage_agent.engine.docker import DockerEngine
-
-    engine = DockerEngine()
-    try:
-        await ensure_images(engine)
-    finally:
-        await engine.close()
+async def test_pods_are_replaced_once_for_what_changed(kubectl: Kubectl) -> None:
+    import_image()
     refused = kubectl.attempt("apply", "-f", "-", stdin=json.dumps(deployment("always")))
     assert f'metadata.annotations[{WATCHES}]: Unsupported value: "always"' in refused.err
     kubectl("create", "secret", "generic", "db", "--from-literal=password=first", "--from-literal=unused=x")
