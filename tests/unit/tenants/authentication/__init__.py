@@ -1,0 +1,1 @@
+"""Credentials of every sort: whose they are, and which are refused."""
