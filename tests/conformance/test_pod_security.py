@@ -130,3 +130,13 @@ async def test_a_tenant_sets_the_least(api: Rest, core: str) -> None:
     refused = api.request("POST", f"{core}/pods", mighty()).refused(403)
     assert f'violates PodSecurity "baseline:latest": {PRIVILEGED}' in refused
     api.create(f"{core}/pods", modest())
+
+
+async def test_the_audit_tells_what_would_be_violated(api: Rest, namespace: str, core: str) -> None:
+    labels = {f"{LABEL}/enforce": "privileged", f"{LABEL}/audit": "baseline", f"{LABEL}/warn": "privileged"}
+    api.patch(f"/api/v1/namespaces/{namespace}", {"metadata": {"labels": labels}}, MERGE_PATCH)
+    assert api.request("POST", f"{core}/pods", mighty()).warnings == ""
+    [row] = api.get("/apis/moorage.io/v1/audit", namespace=namespace, resource="pods", verb="create")["items"]
+    told = {f"{LABEL}/audit-violations": f'would violate PodSecurity "baseline:latest": {PRIVILEGED}'}
+    assert row["detail"]["annotations"] == told
+    assert row["name"] == "mighty"

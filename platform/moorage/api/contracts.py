@@ -134,7 +134,8 @@ class Reviewer(Protocol):
 class AdmissionRequest:
     """A write on its way in. ``document`` is None for deletes; ``view`` is what the write sees beside it.
 
-    ``warnings`` may be appended to: each is shown to the user (kubectl prints them).
+    ``warnings`` may be appended to: each is shown to the user (kubectl prints them). ``annotations`` may be added to: they
+    are written into the audit's row of the write.
     """
 
     identity: Identity
@@ -148,6 +149,7 @@ class AdmissionRequest:
     dry_run: bool
     view: View
     warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
 
 
 class Admission(Protocol):

@@ -29,6 +29,7 @@ WORKLOADS = ("Keep", "Stop")
 RESERVED_NAMES = ("default",)
 RESERVED_PREFIXES = ("kube-", "moorage-")
 KEEP_DAYS = 3650
+_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _PATTERN = re.compile(r"[^\s\x00-\x1f\x7f,]+")
 PATTERN_MESSAGE = "must be a name or a pattern without spaces and commas, where * stands for any text (e.g. 'team-*')"
 PLATFORM_KEYS = ("kubernetes.io", "k8s.io", "moorage.io")
@@ -43,6 +44,15 @@ def is_platform_key(key: str) -> bool:
     """Whether a label's or annotation's key has a meaning for the platform (its prefix is ours or Kubernetes')."""
     prefix = key.rpartition("/")[0]
     return any(prefix == each or prefix.endswith(f".{each}") for each in PLATFORM_KEYS)
+
+
+def port_range(text: str) -> range | None:
+    """The ports of ``8080`` or ``30000-30010``; None for what is no such thing."""
+    match = _PORTS.fullmatch(text)
+    if match is None:
+        return None
+    first, last = int(match[1]), int(match[2] or match[1])
+    return range(first, last + 1) if 1 <= first <= last <= 65535 else None
 
 
 def tenant_errors(tenant: Document) -> list[FieldError]:
@@ -64,6 +74,10 @@ def tenant_errors(tenant: Document) -> list[FieldError]:
         if not path.startswith("/") or ".." in path.split("/"):
             detail = "must be an absolute path without '..' (e.g. '/srv/blue')"
             errors.append(invalid(f"spec.hostPaths.allowed[{index}]", path, detail))
+    for index, text in enumerate((spec.get("hostPorts") or {}).get("allowed") or ()):
+        if port_range(text) is None:
+            detail = "must be a port or a range of ports, from 1 to 65535 (e.g. '8080' or '30000-30010')"
+            errors.append(invalid(f"spec.hostPorts.allowed[{index}]", text, detail))
     _check_levels(errors, spec.get("podSecurity") or {})
     for index, other in enumerate((spec.get("network") or {}).get("allowFrom") or ()):
         check_required_name(errors, f"spec.network.allowFrom[{index}]", other, names.dns_label)

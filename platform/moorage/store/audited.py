@@ -47,8 +47,12 @@ def details(write: Write, origin: Origin, shared: dict[str, Any], current: Entry
     """The JSON of a write's row; None for one that leaves none. ``current`` is the object as it was, where it is known."""
     if not is_audited(write.key.resource_key, write.subresource, origin.actor):
         return None
-    changed = changes(write, current)
-    return orjson.dumps({**shared, "changed": changed} if changed else shared)
+    told = shared
+    if changed := changes(write, current):
+        told = {**told, "changed": changed}
+    if write.annotations:
+        told = {**told, "annotations": dict(write.annotations)}
+    return orjson.dumps(told)
 
 
 def verb(write: Write, origin: Origin) -> str:

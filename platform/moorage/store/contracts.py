@@ -84,7 +84,7 @@ class Write:
     else is its namespace's, looked up inside the commit.
     ``limits`` sets quota rows in the same transaction; None says nothing of them. The deletion of an object that set some
     removes them by itself.
-    ``subresource`` is told to the audit.
+    ``subresource`` and ``annotations`` are told to the audit.
     """
 
     op: Op
@@ -100,6 +100,7 @@ class Write:
     expires_in: int | None = None
     limits: Limits | None = None
     subresource: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""The admission of the standards: pods are refused, makers of pods are warned, namespaces are told what they would forbid.
+"""The admission of the standards: pods are refused, makers of pods are warned, the audit is told of both, and namespaces
+what they would forbid.
 
 The messages are those of Kubernetes' ``PodSecurity`` plugin. Nobody is exempt. A tenant sets the least that its namespaces ask
 for, whatever their labels say.
@@ -6,7 +7,7 @@ for, whatever their labels say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from moorage.api.contracts import AdmissionRequest, View
@@ -15,10 +16,11 @@ from moorage.resources.core.namespaces import NAMESPACE
 from moorage.resources.kind import Document, FieldError
 from moorage.resources.printing import at
 from moorage.resources.tenancy import TENANT, tenant_of
+from moorage.resources.tenancy_rules import port_range
 from moorage_tenants.podsecurity.evaluation import details, violations
 from moorage_tenants.podsecurity.existing import warnings_about_pods
 from moorage_tenants.podsecurity.levels import MODES, PREFIX, PRIVILEGED, Policy, Standard, policy_of, rank
-from moorage_tenants.podsecurity.wording import Part
+from moorage_tenants.podsecurity.wording import Part, containers
 
 _PODS, _NAMESPACES = ("", "pods"), ("", "namespaces")
 _IGNORED = frozenset({"exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status", "scale"})
@@ -59,20 +61,25 @@ class PodSecurity:
     async def _pod(self, request: AdmissionRequest, pod: Document) -> list[FieldError]:
         if request.subresource in _IGNORED or (request.old is not None and not _matters(pod, request.old)):
             return []
-        policy = await policy_in(request.view, request.namespace)
+        policy, ports = await demands(request.view, request.namespace)
         if policy.asks_nothing:
             return []
-        metadata, spec = pod["metadata"], pod.get("spec") or {}
+        metadata, spec = pod["metadata"], without_ports(pod.get("spec") or {}, ports)
         if found := violations(policy.enforce, metadata, spec):
             text = f'violates PodSecurity "{policy.enforce}": {details(found)}'
             return [FieldError("", "FieldValueForbidden", text)]
+        if policy.enforce.level != PRIVILEGED:
+            request.annotations[f"{PREFIX}enforce-policy"] = str(policy.enforce)
+        _note(request, policy.audit, metadata, spec)
         _warn(request, policy.warn, metadata, spec)
         return []
 
     async def _template(self, request: AdmissionRequest, template: Part | None) -> None:
         if template is not None:
-            policy = await policy_in(request.view, request.namespace)
-            _warn(request, policy.warn, template.get("metadata") or {}, template.get("spec") or {})
+            policy, ports = await demands(request.view, request.namespace)
+            metadata, spec = template.get("metadata") or {}, without_ports(template.get("spec") or {}, ports)
+            _note(request, policy.audit, metadata, spec)
+            _warn(request, policy.warn, metadata, spec)
 
     async def _namespace(self, request: AdmissionRequest, namespace: Document) -> None:
         new, errors = policy_of(at(namespace, "metadata.labels", {}))
@@ -85,19 +92,40 @@ class PodSecurity:
             _tell(request, warning)
 
 
-async def policy_in(view: View, namespace: str) -> Policy:
-    """What a namespace and its tenant ask of pods."""
+async def demands(view: View, namespace: str) -> tuple[Policy, Sequence[range]]:
+    """What a namespace and its tenant ask of pods, and the ports of a node that the tenant may have."""
     entry = await view.get(NAMESPACE, "", namespace)
     if entry is None:
-        return Policy()
+        return Policy(), ()
     policy, _ = policy_of(entry.labels)
     tenant = tenant_of(entry.labels)
     found = await view.get(TENANT, "", tenant) if tenant else None
     if found is None:
-        return policy
-    levels = at(found.document(), "spec.podSecurity", {})
+        return policy, ()
+    spec = found.document().get("spec") or {}
+    levels = spec.get("podSecurity") or {}
     floor, _ = policy_of({f"{PREFIX}{mode}": levels[mode] for mode in MODES if levels.get(mode)})
-    return policy.at_least(floor)
+    texts = (spec.get("hostPorts") or {}).get("allowed") or ()
+    return policy.at_least(floor), [ports for text in texts if (ports := port_range(text)) is not None]
+
+
+def without_ports(spec: Part, allowed: Sequence[range]) -> Part:
+    """``spec`` without the host ports that are allowed: the standards know of a list of such ports, Kubernetes' labels do not
+    ("Pod Security Standards", Baseline, Host Ports).
+    """
+    if not allowed or not any(port.get("hostPort") for each in containers(spec) for port in each.get("ports") or ()):
+        return spec
+    changed = dict(spec)
+    for name in ("initContainers", "containers", "ephemeralContainers"):
+        if spec.get(name):
+            changed[name] = [{**each, "ports": _ports(each, allowed)} for each in spec[name]]
+    return changed
+
+
+def _ports(container: Part, allowed: Sequence[range]) -> list[Part]:
+    return [
+        port for port in container.get("ports") or () if not any(port.get("hostPort", 0) in ports for ports in allowed)
+    ]
 
 
 def _tightens(old: Standard, new: Standard) -> bool:
@@ -105,6 +133,12 @@ def _tightens(old: Standard, new: Standard) -> bool:
     if new == old or new.level == PRIVILEGED:
         return False
     return not (new.version == old.version and rank(new.level) <= rank(old.level))
+
+
+def _note(request: AdmissionRequest, standard: Standard, metadata: Part, spec: Part) -> None:
+    """What the audit is told of a pod, or of what makes pods, that is let in."""
+    if found := violations(standard, metadata, spec):
+        request.annotations[f"{PREFIX}audit-violations"] = f'would violate PodSecurity "{standard}": {details(found)}'
 
 
 def _warn(request: AdmissionRequest, standard: Standard, metadata: Part, spec: Part) -> None:

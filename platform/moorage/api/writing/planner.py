@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -166,6 +166,7 @@ class Planner:
             charge=self.charger.charge(kind, document),
             expires_in=kind.ttl,
             limits=self.charger.limits(kind, document, None),
+            annotations=request.annotations,
         )
         return await self.joined(Planned(kind, "created", write.key, uid, write, encoded, None), request, document)
 
@@ -200,7 +201,9 @@ class Planner:
         else:
             errors = [*kind.validate(new), *kind.validate_update(new, old)] if subresource != "binding" else []
         await self._check(kind, name, errors, request, new)
-        planned = self.replaced(kind, new, current, old, ends=_ends(kind, new), subresource=subresource)
+        planned = self.replaced(
+            kind, new, current, old, ends=_ends(kind, new), subresource=subresource, annotations=request.annotations
+        )
         return await self.joined(planned, request, new)
 
     async def joined(self, planned: Planned, request: AdmissionRequest, document: Document | None) -> Planned:
@@ -238,6 +241,7 @@ class Planner:
         ends: bool,
         action: Action = "configured",
         subresource: str = "",
+        annotations: Mapping[str, str] | None = None,
     ) -> Planned:
         """A plan that stores ``new`` in place of ``current``, or removes it with ``new`` as its last state. ``old`` is the
         document of ``current``.
@@ -257,6 +261,7 @@ class Planner:
             expires_in=kind.ttl,
             limits=None if ends else self.charger.limits(kind, new, old),
             subresource=subresource,
+            annotations=annotations or {},
         )
         return Planned(kind, action, current.key, current.uid, write, encoded, current, gone=ends)
 

@@ -174,6 +174,7 @@ def _rules(spec: Document) -> list[tuple[str, str]]:
         ("ingress", "ingressClasses"),
         ("host names", "hostnames"),
         ("host paths", "hostPaths"),
+        ("host ports", "hostPorts"),
     ):
         allowed = (spec.get(field) or {}).get("allowed")
         if allowed is not None:

@@ -109,6 +109,10 @@ _PARTS: dict[str, Schema] = {
             "externalIPs": texts("Networks (CIDR) that spec.externalIPs may be of; none where empty."),
         },
     ),
+    f"{_T}.HostPorts": structure(
+        "Which ports of its node a pod may listen on.",
+        {"allowed": texts("Ports (8080) or ranges (30000-30010) that the pod security level then does not forbid.")},
+    ),
     f"{_T}.HostPaths": _allowed(
         "Which paths of its node a pod may mount. The pod security level must allow hostPath too.",
         "Path prefixes (/srv/blue); none where empty.",
@@ -172,6 +176,7 @@ _SPEC = structure(
         "hostnames": reference(f"{_T}.Hostnames", "Which host names ingresses may serve."),
         "serviceTypes": reference(f"{_T}.ServiceTypes", "Which services it may have."),
         "hostPaths": reference(f"{_T}.HostPaths", "Which paths of its node a pod may mount."),
+        "hostPorts": reference(f"{_T}.HostPorts", "Which ports of its node a pod may listen on."),
         "podSecurity": reference(f"{_T}.PodSecurity", "Pod security levels of its namespaces."),
         "network": reference(f"{_T}.Network", "Who may talk to its pods."),
         "secrets": reference(f"{_T}.Secrets", "How its secrets are kept."),

@@ -165,3 +165,46 @@ async def test_not_every_pod_of_a_crowd_is_looked_at(monkeypatch: pytest.MonkeyP
     request = asked(World(*crowd), NAMESPACE, namespace(enforce="baseline"), namespace())
     assert await admitted(PodSecurity(), request) == []
     assert request.warnings == ["new PodSecurity enforce level only checked against the first 2 of 3 existing pods"]
+
+
+def listening(*ports: int) -> Document:
+    """A pod on ports of its node."""
+    taken = [{"containerPort": port, "hostPort": port} for port in ports]
+    return pod(containers=[{"name": "c", "image": "nginx", "ports": [{"containerPort": 1}, *taken]}])
+
+
+@pytest.mark.parametrize(
+    ("ports", "refused"),
+    [((8080,), ""), ((30005, 8080), ""), ((8081,), "8081"), ((8080, 80, 443), "443, 80"), ((30011,), "30011")],
+)
+async def test_ports_that_the_tenant_may_have(ports: tuple[int, ...], refused: str) -> None:
+    owner = tenant(enforce="baseline")
+    owner["spec"]["hostPorts"] = {"allowed": ["8080", "30000-30010"]}
+    world = World(namespace(tenant="acme"), owner)
+    found = await admitted(PodSecurity(), asked(world, POD, listening(*ports)))
+    noun = "hostPorts" if "," in refused else "hostPort"
+    told = f'violates PodSecurity "baseline:latest": hostPort (container "c" uses {noun} {refused})'
+    assert found == ([told] if refused else [])
+
+
+async def test_ports_without_a_tenant_that_names_them() -> None:
+    assert await admitted(PodSecurity(), asked(World(namespace(enforce="baseline")), POD, listening(8080)))
+    world = World(namespace(tenant="acme"), tenant(enforce="baseline"))
+    assert await admitted(PodSecurity(), asked(world, POD, listening(8080)))
+
+
+async def test_the_audit_is_told() -> None:
+    world = World(namespace(enforce="privileged", audit="baseline", warn="privileged"))
+    request = asked(world, POD, bad())
+    assert await admitted(PodSecurity(), request) == []
+    told = {"pod-security.kubernetes.io/audit-violations": f'would violate PodSecurity "baseline:latest": {REFUSED}'}
+    assert (request.annotations, request.warnings) == (told, [])
+    template = {"metadata": {}, "spec": {"containers": PRIVILEGED_CONTAINER}}
+    metadata = {"namespace": "shop", "name": "web"}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"template": template}}
+    request = asked(world, DEPLOYMENT, deployment)
+    assert await admitted(PodSecurity(), request) == []
+    assert request.annotations == told
+    request = asked(World(namespace(enforce="baseline")), POD, pod())
+    assert await admitted(PodSecurity(), request) == []
+    assert request.annotations == {"pod-security.kubernetes.io/enforce-policy": "baseline:latest"}
