@@ -24,6 +24,7 @@ from moorage_agent.images.puller import Images
 from moorage_agent.network import making
 from moorage_agent.node import document, machine
 from moorage_agent.node.registration import Registration
+from moorage_agent.node.usage import Meter
 from moorage_agent.objects import Objects
 from moorage_agent.options import AgentOptions
 from moorage_agent.pods.fields import Facts
@@ -38,6 +39,7 @@ from moorage_agent.streams.commands import Commands
 from moorage_agent.streams.forwarding import Forwarding
 from moorage_agent.streams.logs import Logs
 from moorage_agent.streams.serving import Streams
+from moorage_agent.streams.statistics import Statistics
 from moorage_agent.tokens import Tokens
 from moorage_agent.volumes.store import VolumeStore
 
@@ -170,6 +172,7 @@ class Agent:
             "exec": commands.serve,
             "attach": commands.serve,
             "portforward": forwarding.serve,
+            "stats": Statistics(Meter(self.engine, lambda: pods)).serve,
         }
         return Streams(serve)
 

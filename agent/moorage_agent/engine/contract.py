@@ -186,6 +186,16 @@ class SessionOptions(NamedTuple):
     tty: bool = False
 
 
+class Usage(NamedTuple):
+    """What a container uses: bytes of memory without the page cache that can be given back, seconds of CPU time so far, and
+    processes.
+    """
+
+    memory: int = 0
+    cpu: float = 0.0
+    processes: int = 0
+
+
 class Session(Protocol):
     """A process that one talks with: a container's own, or a command in it."""
 
@@ -325,8 +335,8 @@ class Engine(Protocol):
         """
         ...
 
-    async def memory_usage(self, container: str) -> int:
-        """Bytes in use without the page cache that can be given back. Raises NoSuchContainer."""
+    async def usage(self, container: str) -> Usage:
+        """What it uses now; nothing where it does not run. Raises NoSuchContainer."""
         ...
 
     def events(self, labels: Mapping[str, str]) -> AsyncGenerator[Event | None, None]:

@@ -32,6 +32,7 @@ from moorage_agent.engine.contract import (
     Session,
     SessionOptions,
     Summary,
+    Usage,
 )
 from moorage_agent.engine.docker_http import Refused, Transport
 
@@ -252,13 +253,10 @@ class DockerEngine:
         }
         return str((await self._on(container, "POST", "/exec", body=body))["Id"])
 
-    async def memory_usage(self, container: str) -> int:
-        """``GET /containers/ID/stats``, one reading: usage less inactive file cache, as ``docker stats`` and Kubernetes count."""
+    async def usage(self, container: str) -> Usage:
+        """``GET /containers/ID/stats``, one reading."""
         params = {"stream": "0", "one-shot": "1"}
-        memory = (await self._on(container, "GET", "/stats", params=params)).get("memory_stats") or {}
-        details = memory.get("stats") or {}
-        cache = int(details.get("total_inactive_file") or details.get("inactive_file") or 0)
-        return max(0, int(memory.get("usage") or 0) - cache)
+        return docker_wire.usage(await self._on(container, "GET", "/stats", params=params))
 
     async def events(self, labels: Mapping[str, str]) -> AsyncGenerator[Event | None, None]:
         """``GET /events``. The engine answers as soon as the subscription stands."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from moorage_agent.engine.contract import Container, ContainerSpec, Image, Limits, Mount, State
+from moorage_agent.engine.contract import Container, ContainerSpec, Image, Limits, Mount, State, Usage
 from moorage_agent.timestamps import seconds
 
 CPU_PERIOD = 100_000
@@ -51,6 +51,18 @@ def image(document: Mapping[str, Any]) -> Image:
         size=int(document.get("Size") or 0),
         user=str((document.get("Config") or {}).get("User") or ""),
     )
+
+
+def usage(document: Mapping[str, Any]) -> Usage:
+    """An answer of ``GET /containers/ID/stats``. Memory is usage less inactive file cache, as ``docker stats`` and the kubelet
+    count it; CPU time comes in nanoseconds.
+    """
+    memory = document.get("memory_stats") or {}
+    details = memory.get("stats") or {}
+    cache = int(details.get("total_inactive_file") or details.get("inactive_file") or 0)
+    cpu = ((document.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage") or 0
+    processes = (document.get("pids_stats") or {}).get("current") or 0
+    return Usage(max(0, int(memory.get("usage") or 0) - cache), cpu / 1e9, int(processes))
 
 
 def create_body(spec: ContainerSpec) -> dict[str, Any]:

@@ -3,8 +3,8 @@ who want to see what the agent does with a pod that is slow, broken or hanging.
 
 Variables of a container: ``FAKE_RUN_FOR`` (seconds until it ends by itself), ``FAKE_EXIT_CODE``, ``FAKE_OUTPUT``,
 ``FAKE_START_ERROR`` (text), ``FAKE_IGNORES_TERM`` (any), ``FAKE_HANG`` (name of the call that never returns: create, start,
-stop, exec), ``FAKE_EXEC`` (JSON: command joined by spaces -> [exit code, output]). The whole engine is scripted through
-``available``, ``images`` and ``pulls``.
+stop, exec), ``FAKE_EXEC`` (JSON: command joined by spaces -> [exit code, output]), ``FAKE_MEMORY`` (bytes), ``FAKE_CPU``
+(cores). The whole engine is scripted through ``available``, ``images`` and ``pulls``.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from moorage_agent.engine.contract import (
     SessionOptions,
     State,
     Summary,
+    Usage,
 )
 from moorage_agent.waiting import happened
 
@@ -279,10 +280,13 @@ class FakeEngine:
         result = await self.exec(container, command, 3600.0)
         yield FakeSession(result.exit_code, result.output, echo=options.stdin)
 
-    async def memory_usage(self, container: str) -> int:
-        """Always one page."""
-        await self._of(container, "memory_usage")
-        return 4096
+    async def usage(self, container: str) -> Usage:
+        """As ``FAKE_MEMORY`` (bytes) and ``FAKE_CPU`` (cores) say, since it was started."""
+        one = await self._of(container, "usage")
+        if one.state.state is not State.RUNNING:
+            return Usage()
+        ran = self._clock() - one.state.started
+        return Usage(int(one.env.get("FAKE_MEMORY", "4096")), float(one.env.get("FAKE_CPU", "0")) * ran, 1)
 
     async def events(self, labels: Mapping[str, str]) -> AsyncGenerator[Event | None, None]:
         """From now on, until ``disconnect``."""

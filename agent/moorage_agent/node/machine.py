@@ -46,6 +46,19 @@ def memory() -> dict[str, int]:
     return {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
 
 
+def memory_in_use() -> int:
+    """Bytes that programs use and that the kernel cannot simply take back."""
+    found = memory()
+    return found["MemTotal"] - found["MemAvailable"]
+
+
+def cpu_time() -> float:
+    """Seconds of CPU time spent by all cores since the machine's start: user, nice, system, irq, softirq (proc(5))."""
+    words = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:]
+    ticks = [int(word) for word in words]
+    return (sum(ticks[:3]) + sum(ticks[5:7])) / os.sysconf("SC_CLK_TCK")
+
+
 def storage(folder: Path) -> int:
     """Bytes of the file system that ``folder`` is on."""
     stat = os.statvfs(folder)

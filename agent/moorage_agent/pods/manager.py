@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from moorage.client.errors import ClientError
@@ -86,6 +86,10 @@ class Pods:
                     used[name] += amount
         facts = self._node.facts
         return resizing.Room({"cpu": facts.cpu, "memory": float(facts.memory)}, used)
+
+    def __iter__(self) -> Iterator[PodWorker]:
+        """The pods that the node has now."""
+        return iter(list(self._workers.values()))
 
     def __len__(self) -> int:
         return len(self._workers)

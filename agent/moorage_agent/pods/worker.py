@@ -331,6 +331,10 @@ class PodWorker:
             about["fieldPath"] = f"spec.{part}{{{container}}}"
         self.node.recorder.record(about, kind, reason, message)
 
+    def running(self) -> list[Attempt]:
+        """Its containers that run, the sandbox not counted."""
+        return [one for starts in self.history.attempts().values() for one in starts if one.running]
+
     def container(self, name: str) -> Mapping[str, Any]:
         """A container's spec."""
         return next(one for one in every_container(self.pod) if one["name"] == name)

@@ -62,6 +62,20 @@ async def send_page(request: Request, kind: Kind, page: Page) -> None:
     await _send_value(request, form, value, 200)
 
 
+async def send_values(request: Request, kind: Kind, documents: Sequence[Document]) -> None:
+    """Answer with a list of documents that are not stored."""
+    form = accepted(request)
+    if form.kind == "Table":
+        table = tables.table(kind, documents, include=include_object(request), version=form.version)
+        await _send_value(request, form, table, 200)
+        return
+    if form.kind:
+        await _send_value(request, form, partial_list(documents, 0, "", None, form.version), 200)
+        return
+    whole = {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": {}, "items": list(documents)}
+    await _send_value(request, form, whole, 200)
+
+
 def include_object(request: Request) -> tables.Include:
     """``includeObject`` of a Table. Raises ApiError 400."""
     return tables.include_of(request.query.get("includeObject", ""))

@@ -112,7 +112,7 @@ class Startup:
 
     async def _warm(self) -> None:
         for kind in self._service.registry:
-            if "list" in kind.verbs:
+            if "create" in kind.verbs and "list" in kind.verbs:
                 self.waiting_for = f"the cache of {kind.plural}"
                 await self._service.store.cache(kind.storage)
 

@@ -243,7 +243,9 @@ async def test_events_tell_of_ends_and_removals(bench: Bench) -> None:
 
 async def test_memory_in_use(bench: Bench) -> None:
     identity = await bench.run()
-    assert 0 < await bench.engine.memory_usage(identity) < 2**30
+    used = await bench.engine.usage(identity)
+    assert 0 < used.memory < 2**30
+    assert used.cpu >= 0.0
 
 
 async def test_thirty_streams_hold_up_no_call(bench: Bench) -> None:

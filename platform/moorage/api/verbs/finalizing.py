@@ -33,7 +33,7 @@ async def _contents(service: Service, namespace: str) -> list[str]:
     """What is left in the namespace, as ``3 pods``."""
     left, seen = [], set()
     for kind in service.registry:
-        if not kind.namespaced or "list" not in kind.verbs or kind.storage in seen:
+        if not kind.namespaced or not {"list", "delete"} <= set(kind.verbs) or kind.storage in seen:
             continue
         seen.add(kind.storage)
         count = len((await fresh(service.store, kind.storage)).entries(namespace))

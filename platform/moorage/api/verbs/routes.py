@@ -11,7 +11,18 @@ from moorage.api.options import ListOptions, flag
 from moorage.api.request import Request
 from moorage.api.service import Service
 from moorage.api.transactions import endpoint
-from moorage.api.verbs import connecting, deleting, finalizing, podverbs, reading, reviews, scaling, watching, writing
+from moorage.api.verbs import (
+    connecting,
+    deleting,
+    finalizing,
+    podverbs,
+    reading,
+    reviews,
+    scaling,
+    usage,
+    watching,
+    writing,
+)
 
 CollectionVerb = Callable[[Service, Request, ListOptions, Filter], Awaitable[None]]
 ObjectVerb = Callable[[Service, Request], Awaitable[None]]
@@ -66,6 +77,16 @@ OWN: dict[tuple[str, str], ObjectVerb] = {
 }
 """Kinds that are carried out instead of kept, by (group, plural)."""
 
+COMPUTED = frozenset(("metrics.k8s.io",))
+"""Groups whose objects are found out when somebody asks."""
+
+
+def collection(group: str, verb: str) -> CollectionVerb | None:
+    """What serves a verb on a collection."""
+    if group in COMPUTED:
+        return usage.list_usage if verb == "list" else None
+    return COLLECTION.get(verb)
+
 
 async def serve(service: Service, request: Request, refused: Decision | None) -> None:
     """Serve a request for one object, or a create. Raises ApiError 404 and 405 for what is not served."""
@@ -90,6 +111,8 @@ async def serve(service: Service, request: Request, refused: Decision | None) ->
         await writing.create(service, request, refused)
         return
     handler = OBJECT.get((request.subresource, request.verb))
+    if kind.group in COMPUTED:
+        handler = usage.get_usage if request.verb == "get" else None
     if handler is None:
         raise not_allowed()
     verbs = kind.subresources[request.subresource].verbs if request.subresource else kind.verbs

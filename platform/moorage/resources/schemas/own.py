@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from moorage.resources.schemas.own_metrics import METRICS_DEFINITIONS
 from moorage.resources.schemas.own_network import NETWORK_DEFINITIONS
 from moorage.resources.schemas.own_secrets import SECRETS_DEFINITIONS
 from moorage.resources.schemas.own_tenancy import TENANCY_DEFINITIONS
@@ -226,6 +227,7 @@ OWN_DEFINITIONS: Mapping[str, Schema] = {
     **_GITOPS_DEFINITIONS,
     **_MOORAGE_DEFINITIONS,
     **TENANCY_DEFINITIONS,
+    **METRICS_DEFINITIONS,
     **NETWORK_DEFINITIONS,
     **SECRETS_DEFINITIONS,
 }

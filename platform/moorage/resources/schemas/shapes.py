@@ -74,8 +74,8 @@ def structure(description: str, properties: Mapping[str, Schema], required: tupl
     return schema
 
 
-def kind(group: str, kind: str, description: str, properties: Mapping[str, Schema]) -> Schema:
-    """A kind of version ``v1``: its fields beside apiVersion, kind and metadata."""
+def kind(group: str, kind: str, description: str, properties: Mapping[str, Schema], *, version: str = "v1") -> Schema:
+    """A kind: its fields beside apiVersion, kind and metadata."""
     top = {
         "apiVersion": text("The group and version of this document."),
         "kind": text("The kind of this document."),
@@ -83,11 +83,11 @@ def kind(group: str, kind: str, description: str, properties: Mapping[str, Schem
         **properties,
     }
     schema = structure(description, top)
-    schema["x-kubernetes-group-version-kind"] = [{"group": group, "version": "v1", "kind": kind}]
+    schema["x-kubernetes-group-version-kind"] = [{"group": group, "version": version, "kind": kind}]
     return schema
 
 
-def kind_list(group: str, kind: str, item: str) -> Schema:
+def kind_list(group: str, kind: str, item: str, *, version: str = "v1") -> Schema:
     """The list of a kind."""
     schema = structure(
         f"A list of {kind} objects.",
@@ -99,5 +99,5 @@ def kind_list(group: str, kind: str, item: str) -> Schema:
         },
         ("items",),
     )
-    schema["x-kubernetes-group-version-kind"] = [{"group": group, "version": "v1", "kind": f"{kind}List"}]
+    schema["x-kubernetes-group-version-kind"] = [{"group": group, "version": version, "kind": f"{kind}List"}]
     return schema
