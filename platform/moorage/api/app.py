@@ -103,13 +103,15 @@ class MoorageApp(FastAPI):
     @asynccontextmanager
     async def _live(self, _app: FastAPI) -> AsyncIterator[None]:
         starting = asyncio.create_task(self._run(), name="api: startup")
+        revoking = asyncio.create_task(self.service.standings.run(), name="api: rights of open streams")
         try:
             yield
         finally:
             self.service.stop_streams()
             self.service.deadlines.close()
             starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
+            revoking.cancel()
+            await asyncio.gather(starting, revoking, return_exceptions=True)
             await self.service.config.tunnels.close()
 
     async def _run(self) -> None:

@@ -90,15 +90,30 @@ class Visible(Protocol):
         ...
 
 
+class Standing(Protocol):
+    """A right that something which lasts (a watch, a followed log, exec) was allowed by."""
+
+    @property
+    def stamp(self) -> int | None:
+        """Changes whenever the right may have gone; None: it may at any time."""
+        ...
+
+    async def holds(self) -> bool:
+        """Whether it is still there. Raises Unavailable."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """``reason`` is shown to the user where it is a refusal. ``visible`` comes with the refusal of a list or watch whose
-    answer may be narrowed instead: who does not know of it refuses.
+    answer may be narrowed instead: who does not know of it refuses. ``standing`` comes with the permission of what lasts; None
+    where nobody can take it away.
     """
 
     allowed: bool
     reason: str = ""
     visible: Visible | None = None
+    standing: Standing | None = None
 
 
 class Authorizer(Protocol):

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from moorage.api import asgi
 from moorage.api.asgi import Header
-from moorage.api.contracts import Client, Identity
+from moorage.api.contracts import Client, Identity, Standing
 from moorage.api.decode import warning_header
 from moorage.api.entrance import client_of
 from moorage.api.options import Query
@@ -49,6 +49,8 @@ class Request:
     warnings: list[str] = field(default_factory=list)
     flow_headers: Sequence[Header] = ()
     """Which FlowSchema and priority level the request was sorted into."""
+    standing: Standing | None = None
+    """The right that the answer stands on, where it lasts."""
 
     @property
     def client(self) -> Client:

@@ -89,6 +89,7 @@ class Router:
                 if not only.everything:
                     attributes = _attributes(request, path, only.name, only.exact_fields)
             decision = await self._authorise(attributes)
+            request.standing = decision.standing
             if kind is None:
                 raise no_such_path() if decision.allowed else denied(attributes, decision)
             if clock is not None and (

@@ -14,6 +14,7 @@ from moorage.api.errors import forbidden
 from moorage.api.fairness import FlowControl
 from moorage.api.metrics import Metrics
 from moorage.api.request import Request
+from moorage.api.standing import Standings
 from moorage.api.writing.contracts import Writer
 from moorage.api.writing.executor import Executor
 from moorage.api.writing.planner import Planner
@@ -36,6 +37,7 @@ class Service:
         self.flow = FlowControl(config.flow_owners)
         self.streams: set[Callable[[], None]] = set()
         """What ends each open stream (watches, logs)."""
+        self.standings = Standings()
         self.stopping = asyncio.Event()
 
     def stop_streams(self) -> None:

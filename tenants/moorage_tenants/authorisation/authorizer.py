@@ -32,6 +32,7 @@ _OWNED_NAMESPACE = frozenset({"get", "list", "watch", "update", "patch", "delete
 _OWNED_TENANT = frozenset({"get", "list", "watch", "update", "patch"})
 _READ = frozenset({"get", "list", "watch"})
 _COLLECTION_VERBS = frozenset({"create", "list", "watch", "deletecollection"})
+_LASTING = frozenset({"log", "exec", "attach", "portforward"})
 _LISTED = {("", "namespaces"), (TENANCY, "tenants")}
 """Collections of which everybody sees a part: the objects that they may get."""
 
@@ -57,7 +58,7 @@ class RbacAuthorizer:
         attributes = placed(attributes)
         why = await self._why_not(attributes)
         if why is None:
-            return ALLOWED
+            return Decision(True, standing=self._standing(attributes)) if _lasts(attributes) else ALLOWED
         return Decision(False, refusal(attributes, why), self._visible(attributes))
 
     async def explain(self, attributes: Attributes) -> Decision:
@@ -166,6 +167,10 @@ class RbacAuthorizer:
             return await self._node.why_not(attributes)
         return ""
 
+    def _standing(self, attributes: Attributes) -> Tenure | None:
+        """Masters are made by their credential alone."""
+        return None if names.MASTERS in attributes.identity.groups else Tenure(self, attributes)
+
     def _visible(self, attributes: Attributes) -> Visible | None:
         """Which objects of a refused list may be shown all the same."""
         listing = attributes.verb in ("list", "watch") and not attributes.subresource
@@ -210,6 +215,25 @@ class Visibility:
         )
 
 
+class Tenure:
+    """Implements ``moorage.api.contracts.Standing``: what was asked, asked again."""
+
+    def __init__(self, authorizer: RbacAuthorizer, attributes: Attributes) -> None:
+        self._authorizer = authorizer
+        self._attributes = attributes
+
+    @property
+    def stamp(self) -> int | None:
+        """Changes with roles, bindings and tenants; what nodes may goes with their pods, too."""
+        if names.NODES in self._attributes.identity.groups or not self._authorizer.index.glance():
+            return None
+        return self._authorizer.index.generation
+
+    async def holds(self) -> bool:
+        """Whether it would be allowed now. Raises Unavailable."""
+        return (await self._authorizer.authorise(self._attributes)).allowed
+
+
 def placed(attributes: Attributes) -> Attributes:
     """A namespace is in itself: who may read namespaces in one may read that one, as in Kubernetes (RequestInfo)."""
     if attributes.resource != "namespaces" or attributes.group or not attributes.name:
@@ -230,6 +254,10 @@ def owned_rules(tenants: TenantBook, subjects: Subjects, namespace: str) -> list
     if owned:
         rules.append(Rule(tuple(sorted(_OWNED_TENANT)), (TENANCY,), ("tenants",), owned))
     return rules
+
+
+def _lasts(attributes: Attributes) -> bool:
+    return attributes.verb == "watch" or attributes.subresource in _LASTING
 
 
 def _limited(scopes: Sequence[str]) -> str:

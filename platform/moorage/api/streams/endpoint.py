@@ -51,6 +51,7 @@ async def serve(service: Service, router: Router, socket: Socket, path: Path) ->
         if kind is None or path.subresource not in kind.subresources or path.subresource not in SERVED:
             raise no_such_path()
         request = _request(socket, identity, kind, path, request_id)
+        request.standing = decision.standing
         service.config.auditor.record(attributes, decision, {**_outcome(socket, 0, request_id), "stage": "started"})
         await _stream(service, request, socket)
     except asyncio.CancelledError:
@@ -98,7 +99,8 @@ async def _stream(service: Service, request: Request, socket: Socket) -> None:
     try:
         if service.stopping.is_set():
             working.cancel()
-        await asyncio.wait((working,))
+        with service.standings.held(request.standing, end):
+            await asyncio.wait((working,))
     finally:
         service.streams.discard(end)
         working.cancel()

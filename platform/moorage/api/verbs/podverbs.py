@@ -97,7 +97,8 @@ class _Copy:
         self._service.streams.add(end)
         try:
             if not self._service.stopping.is_set():
-                await asyncio.wait((copier, listener), return_when=asyncio.FIRST_COMPLETED)
+                with self._service.standings.held(self._request.standing, end):
+                    await asyncio.wait((copier, listener), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._service.streams.discard(end)
             for task in (copier, listener):

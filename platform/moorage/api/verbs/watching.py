@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from moorage.api import asgi, encode
 from moorage.api.answers import accepted
-from moorage.api.errors import ApiError, expired
+from moorage.api.errors import ApiError, expired, forbidden
 from moorage.api.filtering import Filter
 from moorage.api.freshness import not_older
 from moorage.api.incarnations import check_history
@@ -22,6 +22,7 @@ from moorage.api.options import ListOptions
 from moorage.api.request import Request
 from moorage.api.service import Service
 from moorage.api.sight import SHIFTED, Shifted, Sight, change_seen_as
+from moorage.api.standing import REVOKED
 from moorage.store.contracts import Cache, Change, Entry, Expired, Subscription, TooSlow, Unavailable
 
 DEFAULT_SECONDS = 1800
@@ -58,6 +59,7 @@ class _Stream:
         self._sending_since: float | None = None
         self._bookmarking: asyncio.Task[None] | None = None
         self._sight: Sight | None = None
+        self._revoked = False
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> None:
@@ -111,7 +113,8 @@ class _Stream:
         try:
             await self._send_state(entries, since)
             if not self._service.stopping.is_set():
-                await self._pump(subscription)
+                with self._service.standings.held(self._request.standing, self._revoke):
+                    await self._pump(subscription)
         finally:
             for timer in timers:
                 timer.cancel()
@@ -152,7 +155,10 @@ class _Stream:
         except Unavailable as error:
             await self._send(encode.error_line(ApiError(503, str(error)).status()))
         else:
-            if self._sight is not None and self._sight.shifted():
+            if self._revoked:
+                kind = self._request.kind
+                await self._send(encode.error_line(forbidden(kind.group, kind.plural, "", REVOKED).status()))
+            elif self._sight is not None and self._sight.shifted():
                 await self._send(encode.error_line(expired(SHIFTED).status()))
             elif self._options.bookmarks:
                 await self._send(self._lines.bookmark(subscription.revision))
@@ -205,6 +211,12 @@ class _Stream:
             and sight.shifted()
         ):
             subscription.close()
+
+    def _revoke(self) -> None:
+        """End the watch: whoever has it open may not watch any more."""
+        self._revoked = True
+        if self._subscription is not None:
+            self._subscription.close()
 
     def _bookmark(self) -> None:
         """Say how far the watch is, where nothing is on its way."""
