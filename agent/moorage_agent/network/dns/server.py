@@ -43,16 +43,17 @@ class DnsServer:
         """Serve until cancelled. Raises OSError where the address cannot be used."""
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=(address, port))
-        server = await asyncio.start_server(self._serve_stream, address, port)
         try:
-            if ready is not None:
-                ready.set()
-            await server.serve_forever()
+            server = await asyncio.start_server(self._serve_stream, address, port)
+            async with server:
+                if ready is not None:
+                    ready.set()
+                await server.serve_forever()
         finally:
             transport.close()
-            server.close()
             for task in self._tasks:
                 task.cancel()
+            await asyncio.sleep(0)  # transports let go of their sockets in the loop's next turn
 
     def spawn(self, transport: asyncio.DatagramTransport, data: bytes, peer: tuple[str, int]) -> None:
         """Answer one datagram, at once where nobody else has to be asked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -46,14 +47,23 @@ def zone() -> Zone:
 @asynccontextmanager
 async def serving(zone: Zone) -> AsyncIterator[int]:
     """A server on a free port of 127.0.0.1 that has no upstream."""
-    loop = asyncio.get_running_loop()
-    probe, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
-    port = probe.get_extra_info("sockname")[1]
-    probe.close()
-    await asyncio.sleep(0)
-    ready = asyncio.Event()
-    task = asyncio.create_task(DnsServer(zone, Upstream(lambda: ())).run("127.0.0.1", port, ready))
-    await asyncio.wait_for(ready.wait(), 5)
+    while True:
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+            stream.bind(("127.0.0.1", 0))
+            port = stream.getsockname()[1]
+            try:
+                datagrams.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        ready = asyncio.Event()
+        task = asyncio.create_task(DnsServer(zone, Upstream(lambda: ())).run("127.0.0.1", port, ready))
+        is_ready = asyncio.create_task(ready.wait())
+        await asyncio.wait({task, is_ready}, return_when=asyncio.FIRST_COMPLETED)
+        is_ready.cancel()
+        await asyncio.gather(is_ready, return_exceptions=True)
+        if not task.done():
+            break
+        assert isinstance(task.exception(), OSError)  # somebody took the port meanwhile
     try:
         yield port
     finally:
