@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
+import time
 
+from moorage.store.audit_chain import AuditRecord
 from tests.support.store import ORIGIN, create, key, store
 
 
@@ -21,6 +23,9 @@ async def write(url: str, name: str, clients: int) -> None:
             while True:
                 first, second = f"{name}-pair-{next(numbers)}", f"{name}-{next(numbers)}"
                 atomic = await one.commit([create(key(first)), create(key(first + "-twin"))], ORIGIN, atomic=True)
+                one.audit_chain.record(
+                    AuditRecord(time.time(), "reader", "get", True, 200, resource="secrets", name=first)
+                )
                 (single,) = await one.commit([create(key(second))], ORIGIN)
                 print(f"{atomic[0].revision} {first}\n{single.revision} {second}", flush=True)
 

@@ -117,9 +117,7 @@ class GitApp:
                     document = await setup.create(self.host, caller, wanted, setup.first_branch(first.refs))
                     made.append((REPOSITORY, document))
                     hosted = Hosted.of(document)
-                session = await self._push(exchange, caller, hosted, first, body, made, turn)
-                if not session.accepted:
-                    self._access.refused_push(caller, wanted, session.commit)
+                await self._push(exchange, caller, hosted, first, body, made, turn)
             except head.BadPush as refusal:
                 self._access.refused_push(caller, wanted, "")
                 # The client reads the answer once it has sent everything.
@@ -135,10 +133,15 @@ class GitApp:
         body: AsyncIterator[bytes],
         made: list[tuple[Kind, Document]],
         turn: Turn,
-    ) -> PushSession:
+    ) -> None:
         session: PushSession | None = None
+        told = False
 
         async def settled() -> None:
+            nonlocal told
+            if session is not None and not session.accepted and not told:
+                told = True
+                self._access.refused_push(caller, hosted, session.commit)
             if made and not (session and session.accepted):
                 await setup.take_back(self.host, caller, made)
                 made.clear()
@@ -155,7 +158,6 @@ class GitApp:
         finally:
             await settled()
         await self._upkeep.after_push(hosted.uid, repository)
-        return session
 
 
 def _url(base: str, exchange: Exchange, hosted: Hosted) -> str:

@@ -50,6 +50,29 @@ END $$;
 CREATE TRIGGER audit_keep BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION moorage_audit_keep_2();
 CREATE TRIGGER audit_keep_all BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION moorage_audit_keep_2();
 
+-- Of the heads only those that a newer one has replaced may go; a floor only rises, and that of the commits stays.
+CREATE FUNCTION moorage_audit_keep_head_2() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' AND OLD.seq < (SELECT max(h.seq) FROM audit_heads h) THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'the head of the audit stays: % is refused', lower(TG_OP) USING ERRCODE = 'insufficient_privilege';
+END $$;
+CREATE TRIGGER audit_keep BEFORE UPDATE OR DELETE ON audit_heads FOR EACH ROW EXECUTE FUNCTION moorage_audit_keep_head_2();
+CREATE TRIGGER audit_keep_all BEFORE TRUNCATE ON audit_heads FOR EACH STATEMENT EXECUTE FUNCTION moorage_audit_keep_2();
+
+CREATE FUNCTION moorage_audit_keep_floor_2() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' AND OLD.chain <> 'commits' THEN
+        RETURN OLD;
+    ELSIF TG_OP = 'UPDATE' AND NEW.chain = OLD.chain AND NEW.seq > OLD.seq THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'a floor of the audit only rises: % is refused', lower(TG_OP) USING ERRCODE = 'insufficient_privilege';
+END $$;
+CREATE TRIGGER audit_keep BEFORE UPDATE OR DELETE ON audit_floors FOR EACH ROW EXECUTE FUNCTION moorage_audit_keep_floor_2();
+CREATE TRIGGER audit_keep_all BEFORE TRUNCATE ON audit_floors FOR EACH STATEMENT EXECUTE FUNCTION moorage_audit_keep_2();
+
 -- Partitions by days (UTC), named by their first day.
 
 CREATE FUNCTION moorage_audit_partitions_2(OUT name text, OUT lower timestamptz, OUT upper timestamptz, OUT pending boolean)

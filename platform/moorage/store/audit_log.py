@@ -56,7 +56,8 @@ class AuditRow:
 class AuditQuery:
     """What to show: everything that is given must fit. ``namespaces`` None: of all, and what is in none; else name -> the
     moment from which on its rows are shown (0 for all of them). ``since`` (included) and ``until`` (excluded) are, like
-    that moment, seconds since the epoch. ``commit`` is the beginning of a source commit.
+    that moment, seconds since the epoch. ``commit`` is the beginning of a source commit. ``allowed`` None: refused or not.
+    ``revision``: of the change log, 0 for all.
     """
 
     user: str = ""
@@ -67,7 +68,8 @@ class AuditQuery:
     verb: str = ""
     since: float | None = None
     until: float | None = None
-    refused: bool = False
+    allowed: bool | None = None
+    revision: int = 0
     commit: str = ""
     request_id: str = ""
     limit: int = 100
@@ -92,13 +94,15 @@ class AuditLog:
         more = len(found) > query.limit and bool(rows)
         return rows, _token(found[query.limit - 1]) if more else ""
 
-    async def verify(self, progress: Callable[[int], None] | None = None) -> Report:
+    async def verify(
+        self, progress: Callable[[int], None] | None = None, kept: tuple[int, str] | None = None
+    ) -> Report:
         """Walk all chains. It reads everything: minutes for many millions of rows, in one snapshot, locking nobody.
-        ``progress`` is told now and then how many rows were checked.
+        ``progress`` is told now and then how many rows were checked. ``kept`` is the head of an earlier report.
         """
         connection = await self._database.connect()
         try:
-            return await verify(connection, progress)
+            return await verify(connection, progress, kept)
         finally:
             await abandon(connection)
 
@@ -125,8 +129,11 @@ def _conditions(query: AuditQuery) -> tuple[list[str], list[object]]:
     if query.commit:
         conditions.append("starts_with(source_commit, %s)")
         values.append(query.commit)
-    if query.refused:
-        conditions.append("NOT allowed")
+    if query.allowed is not None:
+        conditions.append("allowed" if query.allowed else "NOT allowed")
+    if query.revision:
+        conditions.append("revision = %s")
+        values.append(query.revision)
     if query.since is not None:
         conditions.append("at >= %s")
         values.append(_time(query.since))

@@ -74,14 +74,23 @@ class _Chain:
 
 
 class Walk:
-    """The state of a verification; pure, so that it can be fed with rows from anywhere."""
+    """The state of a verification; pure, so that it can be fed with rows from anywhere.
 
-    def __init__(self, cluster: str, floors: Sequence[tuple[str, int, bytes]]) -> None:
+    ``kept`` is a head that was written down elsewhere: who can write every table can compute a whole chain anew, but not one
+    that still goes through it.
+    """
+
+    def __init__(
+        self, cluster: str, floors: Sequence[tuple[str, int, bytes]], kept: tuple[int, str] | None = None
+    ) -> None:
         self.rows = 0
         self.problems: list[Problem] = []
         self._cluster = cluster
         self._chains = {chain: _Chain(seq, bytes(digest)) for chain, seq, digest in floors}
-        self._kept = {chain: seq for chain, seq, _ in floors}
+        self._floors = {chain: seq for chain, seq, _ in floors}
+        self._kept = kept
+        if kept is not None:
+            self._check_kept(self._chain(COMMITS))
 
     @property
     def chains(self) -> int:
@@ -128,6 +137,8 @@ class Walk:
             self._found(state, Problem(COMMITS, state.seq + 1, what))
         elif (state.seq, state.hash) != (head[0], bytes(head[1])):
             self._found(state, Problem(COMMITS, head[0] + 1, "rows after the head on record"))
+        elif self._kept is not None:
+            self._check_reached(state, self._kept[0])
 
     def _chain(self, name: str) -> _Chain:
         if name not in self._chains:
@@ -157,6 +168,8 @@ class Walk:
             self._found(state, Problem(name, seq, what, micros / 1e6))
             return
         state.seq, state.hash = seq, expected
+        if name == COMMITS:
+            self._check_kept(state)
         self._check_anchor(name, state, state.anchors.pop(seq, None))
         if name == COMMITS and fields[2] == "anchor":
             self._anchor(detail)
@@ -164,13 +177,25 @@ class Walk:
     def _anchor(self, detail: str) -> None:
         told = orjson.loads(detail)
         name, seq = told["chain"], told["seq"]
-        if seq <= self._kept.get(name, 0):
+        if seq <= self._floors.get(name, 0):
             return
         state = self._chain(name)
         if seq > state.seq:
             state.anchors[seq] = told["hash"]
         elif seq == state.seq:
             self._check_anchor(name, state, told["hash"])
+
+    def _check_kept(self, state: _Chain) -> None:
+        if self._kept is not None and self._kept[0] == state.seq and self._kept[1] != state.hash.hex():
+            what = "the row is not the one whose head was kept: the chain was computed anew"
+            self._found(state, Problem(COMMITS, state.seq, what))
+
+    def _check_reached(self, state: _Chain, seq: int) -> None:
+        if seq > state.seq:
+            self._found(state, Problem(COMMITS, state.seq + 1, f"its end is missing: the head that was kept is {seq}"))
+        elif seq < self._floors.get(COMMITS, 0):
+            what = "the head that was kept is older than what is still there: it proves nothing any more"
+            self._found(state, Problem(COMMITS, seq, what))
 
     def _check_anchor(self, name: str, state: _Chain, told: str | None) -> None:
         if told is not None and told != state.hash.hex():
@@ -187,7 +212,9 @@ def _bytes(digest: Any) -> bytes | None:
     return None if digest is None else bytes(digest)
 
 
-async def verify(connection: Connection, progress: Callable[[int], None] | None = None) -> Report:
+async def verify(
+    connection: Connection, progress: Callable[[int], None] | None = None, kept: tuple[int, str] | None = None
+) -> Report:
     """Read everything in one snapshot and check it. Raises Unavailable."""
     try:
         async with connection.transaction():
@@ -195,7 +222,7 @@ async def verify(connection: Connection, progress: Callable[[int], None] | None 
             await connection.execute(UNLIMITED)
             cluster = await (await connection.execute(CLUSTER)).fetchone()
             assert cluster is not None
-            walk = Walk(cluster[0], await (await connection.execute(FLOORS)).fetchall())
+            walk = Walk(cluster[0], await (await connection.execute(FLOORS)).fetchall(), kept)
             head = await (await connection.execute(HEAD)).fetchone()
             async with connection.cursor("audit_walk", binary=True) as cursor:
                 cursor.itersize = AT_ONCE

@@ -50,7 +50,7 @@ class TableAuditor:
             counted = self._logins.take(str(outcome.get("source_ip", "")))
         elif refused:
             counted = self._meter.take(attributes.identity.name)
-        elif self._chain.is_committed(request_id) or not policy.leaves_row(attributes, code):
+        elif (code < 400 and self._chain.is_committed(request_id)) or not policy.leaves_row(attributes, code):
             return
         if counted is None:
             return

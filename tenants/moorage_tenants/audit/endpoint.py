@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -32,10 +33,13 @@ GROUP, RESOURCE = "moorage.io", "audit"
 PATH = "/apis/moorage.io/v1/audit"
 NAMESPACES = ResourceKey("", "namespaces")
 LIMIT, MOST = 100, 1000
+LARGEST = 2**63 - 1
 EVERY = 1.0
 """Seconds between two lines that tell how far a verification is."""
 _FILTERS = ("user", "namespace", "group", "resource", "name", "verb", "commit", "requestId")
-_KNOWN = frozenset({*_FILTERS, "since", "until", "refused", "limit", "continue"})
+_KNOWN = frozenset({*_FILTERS, "since", "until", "outcome", "revision", "limit", "continue"})
+_OUTCOMES = {"": None, "allowed": True, "refused": False}
+_HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
 
 
 class Caches(Protocol):
@@ -73,23 +77,25 @@ class AuditEndpoints:
         return JSONResponse({"apiVersion": "moorage.io/v1", "kind": "AuditList", "metadata": metadata, "items": items})
 
     async def verify(self, request: Request) -> Response:
-        """Lines of JSON: ``{"checked": rows}`` while it works, and then the report. Raises ApiError 401, 403."""
+        """Lines of JSON: ``{"checked": rows}`` while it works, and then the report. ``?head=SEQ:HASH`` is an earlier report's.
+        Raises ApiError 400, 401, 403.
+        """
         identity = await self.guard.identify(request)
         attributes = Attributes(identity, "get", GROUP, RESOURCE, "verify")
         decision = await self.guard.authorizer.authorise(attributes)
         self.guard.note(request, attributes, decision, "verify")
         if not decision.allowed:
             raise forbidden(GROUP, "audit/verify", "", decision.reason)
-        return StreamingResponse(self._verified(), media_type="application/json-seq")
+        return StreamingResponse(self._verified(_head(request)), media_type="application/json-seq")
 
-    async def _verified(self) -> AsyncIterator[bytes]:
+    async def _verified(self, kept: tuple[int, str] | None) -> AsyncIterator[bytes]:
         checked = 0
 
         def progress(rows: int) -> None:
             nonlocal checked
             checked = rows
 
-        working = asyncio.create_task(self.log.verify(progress), name="audit: verify")
+        working = asyncio.create_task(self.log.verify(progress, kept), name="audit: verify")
         try:
             while not working.done():
                 await asyncio.wait((working,), timeout=EVERY)
@@ -173,9 +179,9 @@ def _query(request: Request) -> AuditQuery:
     given = request.query_params
     if unknown := sorted(set(given) - _KNOWN):
         raise bad_request(f'unknown parameter "{unknown[0]}"; known are {", ".join(sorted(_KNOWN))}')
-    refused = given.get("refused", "false")
-    if refused not in ("true", "false"):
-        raise bad_request(f'refused: "{refused}" must be true or false')
+    outcome = given.get("outcome", "")
+    if outcome not in _OUTCOMES:
+        raise bad_request(f'outcome: "{outcome}" must be allowed or refused')
     return AuditQuery(
         user=given.get("user", ""),
         resource=given.get("resource", ""),
@@ -186,8 +192,9 @@ def _query(request: Request) -> AuditQuery:
         group=given.get("group"),
         since=_seconds(given.get("since"), "since"),
         until=_seconds(given.get("until"), "until"),
-        refused=refused == "true",
-        limit=_limit(given.get("limit", "")),
+        allowed=_OUTCOMES[outcome],
+        revision=_number(given.get("revision", ""), "revision", 0, LARGEST),
+        limit=_number(given.get("limit", ""), "limit", LIMIT, MOST),
         continue_=given.get("continue", ""),
     )
 
@@ -202,12 +209,22 @@ def _seconds(text: str | None, name: str) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _limit(text: str) -> int:
+def _number(text: str, name: str, default: int, most: int) -> int:
     if not text:
-        return LIMIT
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST:
-        raise bad_request(f'limit: "{text}" must be a number from 1 to {MOST}')
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
+        raise bad_request(f'{name}: "{text}" must be a number from 1 to {most}')
     return int(text)
+
+
+def _head(request: Request) -> tuple[int, str] | None:
+    text = request.query_params.get("head", "")
+    if not text:
+        return None
+    match = _HEAD.fullmatch(text)
+    if match is None:
+        raise bad_request(f'head: "{text[:100]}" must be the head of an earlier report, NUMBER:HASH')
+    return int(match[1]), match[2]
 
 
 def _created(entry: Entry) -> float:

@@ -41,7 +41,8 @@ async def rows(one: PostgresStore, **about: object) -> Sequence[AuditRow]:
 def tamper(url: str, *statements: str) -> None:
     """What the owner of the tables could do who wants to hide something."""
     with psycopg.connect(url, autocommit=True) as plain:
-        plain.execute("ALTER TABLE audit DISABLE TRIGGER ALL")
+        for table in ("audit", "audit_heads", "audit_floors"):
+            plain.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL".encode())
         for statement in statements:
             plain.execute(statement.encode())
 
@@ -125,6 +126,35 @@ async def test_rows_can_only_be_added(database_url: str) -> None:
                     plain.execute(f"{verb} {name}".encode())
 
 
+KEPT = [
+    ("TRUNCATE audit_heads", "append-only"),
+    ("DELETE FROM audit_heads", "the head of the audit stays"),
+    ("UPDATE audit_heads SET hash = sha256('x')", "the head of the audit stays"),
+    ("TRUNCATE audit_floors", "append-only"),
+    ("UPDATE audit_floors SET seq = 0", "only rises"),
+    ("UPDATE audit_floors SET chain = 'other', seq = seq + 1", "only rises"),
+    ("DELETE FROM audit_floors WHERE chain = 'commits'", "only rises"),
+]
+
+
+async def test_where_the_chains_begin_and_end_stays_on_record(database_url: str) -> None:
+    async with store(database_url) as one:
+        await one.commit([create(key("a"))], ALICE)
+        await one.commit([create(key("b"))], ALICE)
+    with psycopg.connect(database_url, autocommit=True) as plain:
+        plain.execute(
+            "INSERT INTO audit_floors VALUES ('commits', 1, sha256('x'), now()), ('one', 1, sha256('x'), now())"
+        )
+        for statement, message in KEPT:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match=message):
+                plain.execute(statement.encode())
+        # What upkeep does is allowed.
+        plain.execute("DELETE FROM audit_heads WHERE seq < (SELECT max(seq) FROM audit_heads)")
+        plain.execute("UPDATE audit_floors SET seq = 2")
+        plain.execute("DELETE FROM audit_floors WHERE chain <> 'commits'")
+        assert plain.execute("SELECT count(*) FROM audit_heads").fetchone() == (1,)
+
+
 TAMPERED = [
     (["UPDATE audit SET actor = 'mallory' WHERE seq = 3"], ("commits", 3, "not what was written")),
     (["UPDATE audit SET detail = '{}' WHERE seq = 4"], ("commits", 4, "not what was written")),
@@ -160,6 +190,45 @@ async def test_the_verifier_names_the_first_row_that_does_not_fit(
         chain, seq, what = expected
         assert (problem.chain, problem.seq) == (chain, seq)
         assert what in problem.what
+
+
+# Computes the whole chain anew from a row on, as one could who can write every table.
+FORGE = """
+DO $$
+DECLARE
+    v audit%ROWTYPE;
+    v_head bytea;
+    v_none bytea := decode(repeat('00', 32), 'hex');
+BEGIN
+    SELECT hash INTO v_head FROM audit WHERE chain = 'commits' AND seq = 2;
+    UPDATE audit SET actor = 'mallory' WHERE chain = 'commits' AND seq = 3;
+    FOR v IN SELECT * FROM audit WHERE chain = 'commits' AND seq >= 3 ORDER BY seq LOOP
+        v_head := sha256(v_head || moorage_audit_row_2(v.request_id, v.actor, v.verb, v.storage_group, v.resource,
+            v.subresource, v.namespace, v.name, v.source_commit, v.allowed, v.code, v.detail) || int8send(v.seq)
+            || moorage_audit_stamp_2(v.at, v.server) || int8send(v.revision)
+            || coalesce(v.old_digest, v_none) || coalesce(v.new_digest, v_none));
+        UPDATE audit SET hash = v_head WHERE chain = 'commits' AND seq = v.seq;
+    END LOOP;
+    DELETE FROM audit_heads;
+    INSERT INTO audit_heads SELECT max(seq), v_head FROM audit WHERE chain = 'commits';
+END $$
+"""
+
+
+async def test_a_chain_that_was_computed_anew_is_found_out_by_a_head_that_was_kept(database_url: str) -> None:
+    async with store(database_url) as one:
+        heads = []
+        for number in range(6):
+            await one.commit([create(key(f"p{number}"))], ALICE)
+            heads.append((await one.audit.verify()).head)
+        assert (await one.audit.verify(kept=heads[3])).problems == []
+        tamper(database_url, FORGE)
+        assert (await one.audit.verify()).problems == []
+        assert (await one.audit.verify(kept=heads[1])).problems == []
+        for head in heads[2:]:
+            (problem,) = (await one.audit.verify(kept=head)).problems
+            assert (problem.chain, problem.seq) == ("commits", head[0])
+            assert "computed anew" in problem.what
 
 
 async def test_reads_are_chained_by_their_server_and_anchored_in_its_next_commit(database_url: str) -> None:
@@ -200,6 +269,21 @@ async def test_records_are_kept_for_a_database_that_is_away_and_missing_ones_cou
         assert (await one.audit.verify()).problems == []
 
 
+async def test_a_name_that_no_text_can_hold_stops_no_row(database_url: str) -> None:
+    """Anybody can ask for such a name; the rows after it are written all the same, and the chain holds."""
+    async with store(database_url) as one:
+        for number, name in enumerate(("a\0b", "\ud800", "x" * 100_000, "\n\x1f")):
+            odd = read_secret(name, 403)
+            one.audit_chain.record(replace(odd, request_id=f"odd-{number}", detail={"path": name, "groups": [name]}))
+        one.audit_chain.record(read_secret())
+        await one.audit_chain.flush()
+        found = await rows(one, user="bob")
+        assert [row.name[:4] for row in found] == ["s", "\n\x1f", "xxxx", "?", "a\ufffdb"]
+        assert found[0].request_id == "read-s"
+        report = await one.audit.verify(lambda _rows: None)
+        assert report.problems == []
+
+
 async def test_chains_of_many_servers_hold(database_url: str) -> None:
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(store(database_url, f"s{number}")) for number in range(3)]
@@ -227,7 +311,7 @@ async def test_filters_and_pages(database_url: str) -> None:
             await one.commit([create(key(f"p{number}", f"ns-{number}"))], origin)
         one.audit_chain.record(read_secret("x", 403))
         await one.audit_chain.flush()
-        assert [row.name for row in await rows(one, refused=True)] == ["x"]
+        assert [row.name for row in await rows(one, allowed=False)] == ["x"]
         assert [row.name for row in await rows(one, user="user-1")] == ["p3", "p1"]
         assert [row.name for row in await rows(one, namespaces={"ns-1": 0.0, "ns-4": 0.0})] == ["p4", "p1"]
         assert [row.name for row in await rows(one, namespaces={"ns-1": 0.0, "ns-4": time.time()})] == ["p1"]

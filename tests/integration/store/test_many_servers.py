@@ -144,6 +144,17 @@ async def test_a_killed_server_loses_nothing_acknowledged(database_url: str) -> 
         changes = await collect(watch, verdict.revision)
         assert {revision: name for revision, _, name in changes} == stored
         assert names(pods.entries()) == sorted(stored.values())
+        await check_audit(witness, database_url, stored)
+
+
+async def check_audit(one: PostgresStore, url: str, stored: dict[int, str]) -> None:
+    """Chains of servers that were killed hold: every write has its row, and no row that a commit told of is missing."""
+    report = await one.audit.verify()
+    assert report.problems == []
+    assert dict(query(url, "SELECT revision, name FROM audit WHERE verb = 'create'")) == stored
+    told = dict(query(url, "SELECT verb, count(*) FROM audit GROUP BY verb"))
+    assert told["get"] > 0
+    assert told["anchor"] > 0
 
 
 @pytest.fixture

@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
 import psycopg
 import pytest
 
-from moorage.api.config import ApiConfig
-from moorage.store import PostgresStore
-from moorage_tenants.audit import AuditEndpoints, TableAuditor, mounts
-from moorage_tenants.authorisation.defaults import brought_up_to_date
-from moorage_tenants.authorisation.parts import AccessParts, open_access
-from moorage_tenants.secret_service.guard import Guard
-from tests.support.access import RunningAccess, TrustingAuthenticator
-from tests.support.apiserver import serve_api
+from tests.support.access import RunningAccess
+from tests.support.audited import audited
 from tests.support.certificates import Certificates
 
 AUDIT = "/apis/moorage.io/v1/audit"
 CANARY = "canary-c41f"
 PODS = "/api/v1/namespaces/{}/pods"
-
-
-@asynccontextmanager
-async def audited(database_url: str, certificates: Certificates) -> AsyncIterator[RunningAccess]:
-    """A server with the real authorizer, auditor and audit endpoints."""
-    made: list[AccessParts] = []
-
-    async def compose(config: ApiConfig) -> ApiConfig:
-        parts = await open_access(config.store, config.registry)
-        made.append(parts)
-        assert isinstance(config.store, PostgresStore)
-        auditor = TableAuditor(config.store.audit_chain)
-        guard = Guard(config.authenticator, parts.authorizer, auditor)
-        return replace(
-            config,
-            authorizer=parts.authorizer,
-            auditor=auditor,
-            admissions=(*config.admissions, *parts.admissions),
-            companions=(*config.companions, *parts.companions),
-            bootstrap=(*config.bootstrap, *parts.bootstrap),
-            bring_up_to_date=brought_up_to_date,
-            mounts=mounts(AuditEndpoints(guard, config.store.audit, config.store)),
-        )
-
-    async with serve_api(database_url, certificates, compose=compose, authenticator=TrustingAuthenticator()) as api:
-        following = asyncio.create_task(made[0].run(), name="pod index")
-        try:
-            yield RunningAccess(api, made[0])
-        finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
-            made[0].close()
 
 
 @pytest.fixture
@@ -116,7 +75,7 @@ async def test_who_did_what_from_where_and_what_it_changed(server: RunningAccess
     assert updated["oldDigest"] == created["newDigest"]
     assert (refused["user"], refused["allowed"], refused["code"]) == ("eve", False, 403)
     assert 'cannot get resource "configmaps"' in refused["detail"]["reason"]
-    assert [each["user"] for each in await rows(server, "refused=true&user=eve")] == ["eve"]
+    assert [each["user"] for each in await rows(server, "outcome=refused&user=eve")] == ["eve"]
 
 
 async def test_members_of_a_transaction_have_rows_refused_ones_too(server: RunningAccess) -> None:
@@ -286,7 +245,7 @@ BAD = [
     ("usr=x", 'unknown parameter "usr"'),
     ("since=yesterday", 'since: "yesterday" must be a time'),
     ("limit=0", "must be a number from 1 to 1000"),
-    ("refused=maybe", "must be true or false"),
+    ("outcome=maybe", "must be allowed or refused"),
     ("continue=%21", "the continue token is not one of the audit's"),
 ]
 

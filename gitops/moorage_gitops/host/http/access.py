@@ -180,7 +180,7 @@ class Access:
                 f'in namespace "{wanted.namespace}"{why}',
             )
 
-    def refused_push(self, caller: Caller, wanted: Target, commit: str) -> None:
+    def refused_push(self, caller: Caller, wanted: Target | Hosted, commit: str) -> None:
         """Write down that a push by somebody who may push was refused for what was in it; ``commit`` is what it would have
         made current.
         """
@@ -189,7 +189,7 @@ class Access:
         self._config.auditor.record(attributes, Decision(True), outcome)
 
 
-def _attributes(identity: Identity, wanted: Target, verb: str, subresource: str = "") -> Attributes:
+def _attributes(identity: Identity, wanted: Target | Hosted, verb: str, subresource: str = "") -> Attributes:
     return Attributes(
         identity=identity,
         verb=verb,

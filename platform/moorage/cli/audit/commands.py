@@ -1,30 +1,27 @@
-"""``moorage audit``: who did what, from where, through which commit; and whether nobody has tampered with that."""
+"""The commands: ``moorage audit`` and ``moorage audit verify``."""
 
 from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import typer
 
+from moorage.cli.audit import rows as shown
 from moorage.cli.options import DEFAULT_DATA_DIR, ContextName, DataDir, KubeconfigFile, Output, fail
 
-if TYPE_CHECKING:
-    from moorage.cli.session import Session
-
-PATH = "/apis/moorage.io/v1/audit"
-PAGE = 500
-_DURATION = re.compile(r"(\d+)([smhdw])")
+_DURATION = re.compile(r"(\d{1,9})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+OUTPUTS = ("table", "json", "yaml")
+OUTCOMES = ("", "allowed", "refused")
 
 app = typer.Typer(
     invoke_without_command=True,
     help="Who did what, newest first. A tenant's owner sees the rows about the tenant's namespaces.",
-    epilog="Example: moorage audit --resource secrets --since 1d; moorage audit verify",
+    epilog="Example: moorage audit --resource secrets --since 1d; moorage audit --follow -o json; moorage audit verify",
 )
 
 
@@ -40,9 +37,13 @@ def show(
     verb: Annotated[str, typer.Option("--verb", help="get, create, update, patch, delete, push ...")] = "",
     since: Annotated[str, typer.Option("--since", help="Not before: 30m, 2h, 7d, or 2026-01-31T12:00:00Z.")] = "",
     until: Annotated[str, typer.Option("--until", help="Before: as with --since.")] = "",
-    refused: Annotated[bool, typer.Option("--refused", help="Only what was refused.")] = False,
+    outcome: Annotated[str, typer.Option("--outcome", help="allowed or refused.")] = "",
     commit: Annotated[str, typer.Option("--commit", help="What this Git commit did (its id, or how it begins).")] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many rows to show.")] = 50,
+    revision: Annotated[str, typer.Option("--revision", help="What made this resourceVersion.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=0, help="How many rows to show; 0 for all.")] = 50,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Oldest first, and go on with those that come.")
+    ] = False,
     output: Output = "table",
     data_dir: DataDir = DEFAULT_DATA_DIR,
     kubeconfig: KubeconfigFile = None,
@@ -51,6 +52,8 @@ def show(
     """Show the rows that fit all of the filters, newest first."""
     if ctx.invoked_subcommand is not None:
         return
+    _check(output, OUTPUTS, "--output")
+    _check(outcome, OUTCOMES, "--outcome")
     plural, _, group = resource.partition(".")
     asked: list[tuple[str, str]] = [
         ("user", user),
@@ -61,15 +64,29 @@ def show(
         ("verb", verb),
         ("since", _moment(since, "--since")),
         ("until", _moment(until, "--until")),
-        ("refused", "true" if refused else ""),
+        ("outcome", outcome),
         ("commit", commit),
+        ("revision", revision),
     ]
-    items = _rows(_session(data_dir, kubeconfig, context), [pair for pair in asked if pair[1]], limit)
-    _print(items, output)
+    filters = [pair for pair in asked if pair[1]]
+    from moorage.cli.session import open_session
+
+    session = open_session(data_dir, kubeconfig, context)
+
+    def ask(path: str) -> dict[str, Any]:
+        return session.request("GET", path)
+
+    if follow:
+        _follow(ask, filters, limit, output)
+    else:
+        _print(shown.rows(ask, filters, limit), output)
 
 
 @app.command()
 def verify(
+    head: Annotated[
+        str, typer.Option("--head", help="A head that was printed before: the chain must go through it.")
+    ] = "",
     output: Output = "table",
     data_dir: DataDir = DEFAULT_DATA_DIR,
     kubeconfig: KubeconfigFile = None,
@@ -77,13 +94,16 @@ def verify(
 ) -> None:
     """Compute every hash anew and name the first row of each chain that was changed, added or taken away.
 
-    Exit code 1 where there is one. Keep the head that is printed in another place: a later head that follows from it proves
-    that nothing before it was changed.
+    Exit code 1 where there is one. Keep the head that is printed in another place: given with --head later, it proves that
+    nothing before it was changed, not even by somebody who could write every table.
     """
     from moorage.cli.output import structured
+    from moorage.cli.session import open_session
 
+    _check(output, OUTPUTS, "--output")
+    path = f"{shown.PATH}/verify" + (f"?{urlencode({'head': head})}" if head else "")
     found: dict[str, Any] = {}
-    for line in _session(data_dir, kubeconfig, context).lines(f"{PATH}/verify"):
+    for line in open_session(data_dir, kubeconfig, context).lines(path):
         if "checked" in line and output == "table":
             typer.echo(f"\r{line['checked']:,} rows checked ...", nl=False, err=True)
         if "error" in line:
@@ -99,68 +119,37 @@ def verify(
     else:
         print(f"the audit is broken in {len(problems)} of {found['chains']} chains ({found['rows']:,} rows):")
         for each in problems:
-            moment = f" ({_text(each['time'])})" if "time" in each else ""
+            moment = f" ({shown.text_of(each['time'])})" if "time" in each else ""
             print(f"  chain {each['chain']}, row {each['seq']}{moment}: {each['what']}")
     if problems:
         raise typer.Exit(1)
 
 
-def _session(data_dir: Path, kubeconfig: Path | None, context: str) -> Session:
-    from moorage.cli.session import open_session
-
-    return open_session(data_dir, kubeconfig, context)
-
-
-def _rows(session: Session, asked: list[tuple[str, str]], limit: int) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = []
-    token = ""
-    while len(items) < limit:
-        page = [("limit", str(min(PAGE, limit - len(items)))), *([("continue", token)] if token else [])]
-        answer = session.request("GET", f"{PATH}?{urlencode([*asked, *page])}")
-        items += answer["items"]
-        token = answer["metadata"].get("continue", "")
-        if not token:
-            break
-    return items
+def _follow(ask: shown.Ask, filters: shown.Filters, limit: int, output: str) -> None:
+    if output == "table":
+        typer.echo(shown.line(shown.HEADER))
+    try:
+        for row in shown.followed(ask, filters, limit):
+            typer.echo(shown.one(row, output))
+    except KeyboardInterrupt:
+        # How it is ended.
+        raise typer.Exit(0) from None
 
 
-def _print(items: list[dict[str, Any]], output: str) -> None:
+def _print(items: list[shown.Row], output: str) -> None:
     from moorage.cli.output import structured, table
 
     if output != "table":
         structured(items, output)
-        return
-    if not items:
+    elif not items:
         print("nothing was found")
-        return
-    rows = [
-        (
-            each["time"][:19] + "Z",
-            each.get("user", "-"),
-            _verb(each),
-            _object(each),
-            each.get("namespace", "-"),
-            "yes" if each["allowed"] else f"no ({each.get('code', '-')})",
-            each.get("sourceCommit", "-")[:10],
-            each["detail"].get("sourceIP", "-"),
-        )
-        for each in items
-    ]
-    table(("TIME", "USER", "VERB", "OBJECT", "NAMESPACE", "ALLOWED", "COMMIT", "FROM"), rows)
+    else:
+        table(shown.HEADER, [shown.cells(each) for each in items])
 
 
-def _verb(each: dict[str, Any]) -> str:
-    behind = each["detail"].get("impersonator", "")
-    return f"{each['verb']} (by {behind})" if behind else str(each["verb"])
-
-
-def _object(each: dict[str, Any]) -> str:
-    """``deployments.apps/web``; the path where the request was about no object."""
-    if "resource" not in each:
-        return str(each["detail"].get("path", "-"))
-    kind = f"{each['resource']}.{each['group']}" if "group" in each else each["resource"]
-    named = f"{kind}/{each['name']}" if "name" in each else kind
-    return f"{named} ({each['subresource']})" if "subresource" in each else str(named)
+def _check(value: str, known: tuple[str, ...], option: str) -> None:
+    if value not in known:
+        fail(f'{option} "{value}" must be one of {", ".join(each for each in known if each)}')
 
 
 def _moment(text: str, option: str) -> str:
@@ -168,13 +157,9 @@ def _moment(text: str, option: str) -> str:
     if not text:
         return ""
     if match := _DURATION.fullmatch(text):
-        return _text(time.time() - int(match[1]) * _SECONDS[match[2]])
+        return shown.text_of(time.time() - int(match[1]) * _SECONDS[match[2]])
     try:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         fail(f'{option} "{text}" must be a duration like 2h or 7d, or a time like 2026-01-31T12:00:00Z')
-    return _text((moment if moment.tzinfo else moment.astimezone()).timestamp())
-
-
-def _text(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return shown.text_of((moment if moment.tzinfo else moment.astimezone()).timestamp())
