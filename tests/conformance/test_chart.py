@@ -77,7 +77,7 @@ def test_selectors_match_and_do_not_overlap() -> None:
     ("arguments", "words"),
     [
         (["--set=database.url="], "database.url: give PostgreSQL's URL"),
-        (["--set=database.url=postgresql://u:canary@db/x"], "/database/url"),
+        (["--set=database.url=postgresql://u:canary@db/x"], "/database/url"),  # moorage:allow-secret
         (["--set=server.replicas=0"], "/server/replicas"),
         (["--set=server.logLevel=LOUD"], "/server/logLevel"),
     ],

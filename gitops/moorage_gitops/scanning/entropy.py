@@ -14,7 +14,7 @@ _ASSIGNMENT = re.compile(
     re.IGNORECASE,
 )
 _CODE = re.compile(
-    r"[(){}<>\[\]$]|::|\.\.\.|^(?:https?|file|env|secret|vault|op)://|^[./~]|^[a-z]+(?:[._-][a-z]+)*$", re.IGNORECASE
+    r"[(){}<>\[\]$]|::|\.\.\.|^(?:https?|file|env|secret|vault|op)://|^[./~]|^[a-z]+(?:[._/:+-][a-z]+)*$", re.IGNORECASE
 )
 _WORDY = re.compile(r"example|sample|placeholder|change[-_]?me|dummy|redacted|xxxx|\*\*\*\*|your[-_]", re.IGNORECASE)
 _HASH_NAMES = re.compile(

@@ -15,8 +15,12 @@ _BINARY = 8000
 _LOCK_FILES = ("package-lock.json", "yarn.lock", "pnpm-lock.yaml", "poetry.lock", "uv.lock", "Cargo.lock", "go.sum")
 
 
-def scan(path: str, content: bytes, rules: Collection[str] = RULES) -> list[Finding]:
-    """What lies in the clear in a file, by line. Binary files and those longer than ``LONGEST`` hold nothing that is found."""
+def scan(
+    path: str, content: bytes, rules: Collection[str] = RULES, passed: list[Finding] | None = None
+) -> list[Finding]:
+    """What lies in the clear in a file, by line; ``passed`` takes what lines with the mark hold. Binary files and those
+    longer than ``LONGEST`` hold nothing that is found.
+    """
     if len(content) > LONGEST or b"\0" in content[:_BINARY]:
         return []
     text = content.decode("utf-8", "replace")
@@ -25,9 +29,14 @@ def scan(path: str, content: bytes, rules: Collection[str] = RULES) -> list[Find
     taken: set[int] = set()
 
     def add(line: int, rule: str, message: str, value: str) -> None:
-        if rule in rules and line not in taken and IGNORE not in lines[min(line, len(lines)) - 1]:
-            taken.add(line)
-            found.append(Finding(path, line, rule, message, fingerprint(rule, path, value)))
+        if rule not in rules or line in taken:
+            return
+        taken.add(line)
+        finding = Finding(path, line, rule, message, fingerprint(rule, path, value))
+        if IGNORE not in lines[min(line, len(lines)) - 1]:
+            found.append(finding)
+        elif passed is not None:
+            passed.append(finding)
 
     for secret in manifests.plain_secrets(content) if path.lower().endswith(manifests.SUFFIXES) else ():
         name = f'Secret "{secret.name}"' if secret.name else "a Secret"

@@ -72,7 +72,7 @@ def test_help_needs_nothing_heavy() -> None:
     [
         (["up", "--node", "a", "--no-node"], "--node and --no-node contradict each other"),
         (["up", "--listen", "127.0.0.1:99999"], "must be HOST:PORT with a port from 1 to 65535"),
-        (["up", "--database-url", "postgresql://u:canary@h/d"], "MOORAGE_DATABASE_PASSWORD"),
+        (["up", "--database-url", "postgresql://u:canary@h/d"], "MOORAGE_DATABASE_PASSWORD"),  # moorage:allow-secret
         (["tokens", "create"], "give your token a name"),
         (["tokens", "create", "--team", "a", "--ttl", "soon"], "must be a number with s, m, h or d"),
         (["tokens", "list"], "start the platform with: moorage up"),

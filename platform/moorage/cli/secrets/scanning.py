@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
     app.command(
         epilog="Examples: moorage secrets scan | moorage secrets scan ~/shop --no-history -o json. "
-        'A line is passed over with the comment "moorage:allow-secret". Exit code 1: something was found.'
+        'A line with the comment "moorage:allow-secret" is passed over, in the history too. Exit code 1: something was found.'
     )(scan)
 
 
@@ -55,17 +55,19 @@ def scan(
     if unknown := [each for each in rules if each not in RULES]:
         fail(f"--rule {unknown[0]}: there are {', '.join(RULES)}", 2)
     root = _git(path, "rev-parse", "--show-toplevel").decode(errors="surrogateescape").rstrip("\n")
-    found = [_Found(finding, "") for finding in _in_files(path, rules)]
+    passed: list[Finding] = []
+    found = [_Found(finding, "") for finding in _in_files(path, rules, passed)]
     if history:
-        known = {(each.finding.path, each.finding.fingerprint) for each in found}
+        # What is marked now was looked at: its earlier lines had no mark yet.
+        known = {(each.path, each.fingerprint) for each in (*passed, *(one.finding for one in found))}
         found += _in_history(path, rules, known)
     _show(found, output, root)
     if found:
         raise typer.Exit(FOUND)
 
 
-def _in_files(path: Path, rules: Sequence[str]) -> Iterator[Finding]:
-    """Tracked files and those that could be added; what is ignored cannot be pushed."""
+def _in_files(path: Path, rules: Sequence[str], passed: list[Finding]) -> Iterator[Finding]:
+    """Tracked files and those that could be added; what Git ignores cannot be pushed. ``passed`` takes what is marked."""
     from moorage_gitops.scanning.text import LONGEST
     from moorage_gitops.scanning.text import scan as look
 
@@ -76,7 +78,7 @@ def _in_files(path: Path, rules: Sequence[str]) -> Iterator[Finding]:
         file = top / name
         if file.is_symlink() or not file.is_file() or file.stat().st_size > LONGEST:
             continue
-        yield from look(name, file.read_bytes(), rules)
+        yield from look(name, file.read_bytes(), rules, passed)
 
 
 def _in_history(path: Path, rules: Sequence[str], known: set[tuple[str, str]]) -> list[_Found]:
