@@ -14,8 +14,9 @@ from starlette.websockets import WebSocket
 
 from moorage.api import asgi, impersonation, paths
 from moorage.api.bootstrap import RETRY_SECONDS, Startup
-from moorage.api.config import ApiConfig
+from moorage.api.config import ApiConfig, Mount
 from moorage.api.contracts import Transactor
+from moorage.api.entrance import check_single
 from moorage.api.errors import ApiError, bad_request
 from moorage.api.fairness.condition import mark_all
 from moorage.api.health import add_health_routes
@@ -74,8 +75,8 @@ class MoorageApp(FastAPI):
             return
         for mount in self._mounts:
             if _below(mount.prefix, scope.get("path", "")):
-                if scope["type"] == "http" and not mount.impersonates and impersonation.asked(dict(scope["headers"])):
-                    await _refuse(send, bad_request("this endpoint does not let you act as somebody else"))
+                if scope["type"] == "http" and (refusal := _odd_headers(scope, mount)):
+                    await _refuse(send, refusal)
                     return
                 await mount.app(scope, receive, send)
                 return
@@ -137,6 +138,17 @@ class MoorageApp(FastAPI):
 
 async def _refuse(send: Send, error: ApiError) -> None:
     await asgi.respond(send, error.code, asgi.error_body(error), asgi.JSON)
+
+
+def _odd_headers(scope: Scope, mount: Mount) -> ApiError | None:
+    """Why a mount does not get to see a request."""
+    try:
+        check_single(scope["headers"])
+    except ApiError as error:
+        return error
+    if not mount.impersonates and impersonation.asked(dict(scope["headers"])):
+        return bad_request("this endpoint does not let you act as somebody else")
+    return None
 
 
 def _below(prefix: str, path: str) -> bool:

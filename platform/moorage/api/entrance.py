@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from moorage.api import impersonation, paths
 from moorage.api.contracts import Attributes, Auditor, Authenticator, Authorizer, Client, Decision, Identity
-from moorage.api.errors import ApiError, forbidden, unauthorized
+from moorage.api.errors import ApiError, bad_request, forbidden, unauthorized
 from moorage.api.peer import KEY as PEER
 
 LONGEST_AGENT = 256
@@ -34,6 +34,12 @@ def outcome_of(client: Client, code: int, request_id: str) -> dict[str, Any]:
     return {"code": code, "id": request_id, "source_ip": client.source_ip, "user_agent": client.user_agent}
 
 
+def check_single(headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Raises ApiError 400 for more than one ``Authorization``: a proxy may have looked at another of them than we would."""
+    if sum(name == b"authorization" for name, _ in headers) > 1:
+        raise bad_request("Authorization: may be given once only")
+
+
 @dataclass(frozen=True, slots=True)
 class Entrance:
     """Finds out who asks."""
@@ -53,6 +59,8 @@ class Entrance:
         """
         if headers is None:
             headers = dict(scope["headers"])
+        if len(headers) != len(scope["headers"]):
+            check_single(scope["headers"])
         credentials = headers.get(b"authorization", b"").decode("latin-1")
         try:
             identity = await self.authenticator.authenticate(credentials, scope.get(PEER))
