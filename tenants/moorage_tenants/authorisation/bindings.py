@@ -9,6 +9,8 @@ from moorage.store.contracts import Entry
 from moorage_tenants.authorisation.subjects import key_of
 
 _Key = tuple[str, str]
+RoleKey = tuple[str, str]
+"""Namespace of a Role ("" for a ClusterRole), and its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,14 @@ class Binding:
 
 
 class BindingBook:
-    """All bindings: subject -> namespace ("" for the cluster) -> binding."""
+    """All bindings: subject -> namespace ("" for the cluster) -> binding, and -> role, which is all that a decision asks for:
+    people have few roles, however many bindings they have them by.
+    """
 
     def __init__(self) -> None:
         self._all: dict[_Key, Binding] = {}
         self._of: dict[str, dict[str, dict[_Key, Binding]]] = {}
+        self._roles: dict[str, dict[str, dict[RoleKey, int]]] = {}
         self.changes = 0
         """Grows with every change of who is bound to what."""
 
@@ -53,6 +58,15 @@ class BindingBook:
             if spaces is not None:
                 for binding in spaces.get(namespace, {}).values():
                     yield subject, binding
+
+    def roles(self, subjects: Iterable[str], namespace: str, found: set[RoleKey]) -> None:
+        """Add to ``found`` every role that one of ``subjects`` is bound to in ``namespace`` itself ("": cluster-wide)."""
+        for subject in subjects:
+            spaces = self._roles.get(subject)
+            if spaces is not None:
+                here = spaces.get(namespace)
+                if here is not None:
+                    found.update(here)
 
     def put(self, entry: Entry) -> None:
         """A binding is there, or changed."""
@@ -65,6 +79,9 @@ class BindingBook:
         self._all[key] = binding
         for subject in binding.subjects:
             self._of.setdefault(subject, {}).setdefault(binding.namespace, {})[key] = binding
+            counts = self._roles.setdefault(subject, {}).setdefault(binding.namespace, {})
+            role = binding.role_namespace, binding.role
+            counts[role] = counts.get(role, 0) + 1
 
     def drop(self, entry: Entry) -> None:
         """A binding went."""
@@ -85,11 +102,14 @@ class BindingBook:
         if binding is None:
             return
         self.changes += 1
+        role = binding.role_namespace, binding.role
         for subject in binding.subjects:
-            spaces = self._of[subject]
-            here = spaces[binding.namespace]
+            here, counts = self._of[subject][binding.namespace], self._roles[subject][binding.namespace]
             del here[key]
+            counts[role] -= 1
+            if not counts[role]:
+                del counts[role]
             if not here:
-                del spaces[binding.namespace]
-                if not spaces:
-                    del self._of[subject]
+                del self._of[subject][binding.namespace], self._roles[subject][binding.namespace]
+                if not self._of[subject]:
+                    del self._of[subject], self._roles[subject]

@@ -11,7 +11,7 @@ from moorage.resources.kind import ResourceKey
 from moorage.resources.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from moorage.resources.tenancy import TENANT
 from moorage.store.contracts import Cache, Store
-from moorage_tenants.authorisation.bindings import BindingBook
+from moorage_tenants.authorisation.bindings import BindingBook, RoleKey
 from moorage_tenants.authorisation.following import Followed
 from moorage_tenants.authorisation.permissions import Permissions
 from moorage_tenants.authorisation.roles import RoleBook
@@ -146,7 +146,14 @@ class GrantIndex:
             followed.close()
 
     def _compiled(self, subjects: Subjects, namespace: str, tenant: str | None) -> tuple[Permissions, ...]:
-        keys = {(grant.role_namespace, grant.role) for grant in self.grants(subjects, namespace, tenant)}
+        keys: set[RoleKey] = set()
+        self.bindings.roles(subjects, "", keys)
+        if namespace:
+            owner = self.tenants.tenant(namespace) or tenant
+            if not owner or self.tenants.lets_in(subjects, owner):
+                self.bindings.roles(subjects, namespace, keys)
+            if owner:
+                keys.update(("", role) for _, role in self.tenants.roles(subjects, owner))
         if len(keys) <= MERGED:
             return tuple(self.roles.permissions(*key) for key in keys)
         return (Permissions(rule for key in keys for rule in self.roles.rules(*key) or ()),)
