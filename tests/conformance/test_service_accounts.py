@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +77,37 @@ def test_a_token_is_mounted_and_lives_with_its_pod(
     api.delete(f"{core}/pods/mounted", {"gracePeriodSeconds": 0})
     shared("wait", "--for=delete", "pod/mounted", "--timeout=60s")
     assert not _review(api, read["token"]).get("authenticated")
+
+
+IN_CLUSTER = """
+import json, os, ssl, sys, urllib.request
+place, address = sys.argv[1:]
+headers = {"Authorization": "Bearer " + open(place + "/token").read(), "Content-Type": "application/json"}
+tls = ssl.create_default_context(cafile=place + "/ca.crt")
+open_ = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)).open
+url = f"https://{address}/apis/authentication.k8s.io/v1/selfsubjectreviews"
+print(open_(urllib.request.Request(url, b"{}", headers), timeout=20).read().decode())
+"""
+"""What a client library does in a pod, with what a pod finds."""
+
+
+def test_a_program_in_a_pod_reaches_the_api(shared: Kubectl, core: str, image: str, api: Rest, tmp_path: Path) -> None:
+    """By the address in its environment, through the pod's own network, trusting the CA that is mounted."""
+    api.create(f"{core}/pods", pod("inside", container(image)))
+    shared("wait", "--for=condition=Ready", "pod/inside", "--timeout=90s")
+    for file in ("token", "ca.crt"):
+        (tmp_path / file).write_text(shared("exec", "inside", "--", "cat", f"{PLACE}/{file}"))
+    address = shared("exec", "inside", "--", "sh", "-c", "echo $KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT")
+    identity = api.get(f"{core}/pods/inside")["status"]["containerStatuses"][0]["containerID"].partition("//")[2]
+    process = _output("docker", "inspect", "--format", "{{.State.Pid}}", identity)
+    inside = ("nsenter", "--target", process, "--net", sys.executable, "-c", IN_CLUSTER, str(tmp_path), address)
+    who = json.loads(_output(*inside))["status"]["userInfo"]
+    assert who["username"] == f"system:serviceaccount:{core.rpartition('/')[2]}:default"
+    assert who["extra"]["authentication.kubernetes.io/pod-name"] == ["inside"]
+
+
+def _output(*line: str) -> str:
+    return subprocess.run(line, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
 
 @pytest.mark.parametrize(

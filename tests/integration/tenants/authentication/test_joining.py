@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,13 +44,14 @@ async def test_a_join_token_is_used_once_and_the_credential_renewed(
     installation: Installation, admin: Rest, tmp_path: Path
 ) -> None:
     """The join token itself opens nothing; the credential is the node's, and each renewal is another one."""
-    token, exchange = _join_token(admin, "joined"), over_the_api(installation.url, _ca(installation))
-    assert installation.request("GET", f"{NODES}/joined", token)[0] == 401
+    node = f"joined-{secrets.token_hex(4)}"
+    token, exchange = _join_token(admin, node), over_the_api(installation.url, _ca(installation))
+    assert installation.request("GET", f"{NODES}/{node}", token)[0] == 401
     credential = Credential(tmp_path / "data", given_by(None, token), exchange)
     file = await credential.obtain()
     assert file == tmp_path / "data" / FILE
     first = file.read_text()
-    code, body = installation.request("GET", f"{NODES}/joined", first)
+    code, body = installation.request("GET", f"{NODES}/{node}", first)
     assert code == 404, body
     assert installation.request("GET", f"{NODES}/other", first)[0] == 403
     with pytest.raises(ApiError, match="each joins one node once") as refused:
@@ -59,8 +61,8 @@ async def test_a_join_token_is_used_once_and_the_credential_renewed(
     second = file.read_text()
     assert second != first
     for each in (first, second):  # the one before is good for what is under way
-        assert installation.request("GET", f"{NODES}/joined", each)[0] == 404
-    rows = [row for row in admin.get(TOKENS)["items"] if row["spec"]["user"] == "system:node:joined"]
+        assert installation.request("GET", f"{NODES}/{node}", each)[0] == 404
+    rows = [row for row in admin.get(TOKENS)["items"] if row["spec"]["user"] == f"system:node:{node}"]
     assert sorted((row["spec"]["kind"], row["status"]["state"]) for row in rows) == [
         ("join", "used"), ("node", "valid"), ("node", "valid"),
     ]  # fmt: skip
@@ -68,14 +70,15 @@ async def test_a_join_token_is_used_once_and_the_credential_renewed(
 
 async def test_revoking_ends_a_node(installation: Installation, admin: Rest, tmp_path: Path) -> None:
     """What an administrator takes away is refused within seconds, and cannot be renewed."""
+    node = f"lost-{secrets.token_hex(4)}"
     exchange = over_the_api(installation.url, _ca(installation))
-    file = await Credential(tmp_path, given_by(None, _join_token(admin, "lost")), exchange).obtain()
+    file = await Credential(tmp_path, given_by(None, _join_token(admin, node)), exchange).obtain()
     assert file is not None
     for row in admin.get(TOKENS)["items"]:
-        if row["spec"]["user"] == "system:node:lost" and row["spec"]["kind"] == "node":
+        if row["spec"]["user"] == f"system:node:{node}" and row["spec"]["kind"] == "node":
             admin.delete(f"{TOKENS}/{row['metadata']['name']}")
     held = file.read_text()
-    await until(lambda: installation.request("GET", f"{NODES}/lost", held)[0] == 401, timeout=30)
+    await until(lambda: installation.request("GET", f"{NODES}/{node}", held)[0] == 401, timeout=30)
     with pytest.raises(ApiError) as refused:
         await exchange(held, hashlib.sha256(b"another").hexdigest())
     assert refused.value.code == 401
@@ -95,7 +98,7 @@ def _running(line: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
 @pytest.mark.docker
 async def test_an_agent_joins_by_its_token_alone(installation: Installation, admin: Rest, tmp_path: Path) -> None:
     """It finds the CA by the hash in the token, takes a credential of its own, and its node becomes ready."""
-    node, token_file = f"joins-{tmp_path.name[-8:].strip('_-').replace('_', '-')}", tmp_path / "token"
+    node, token_file = f"joins-{secrets.token_hex(4)}", tmp_path / "token"
     token_file.write_text(_join_token(admin, node))
     line = [MOORAGE, "agent", "--server", installation.url, "--token-file", str(token_file)]
     line += ["--node", node, "--data-dir", str(tmp_path / "data")]
