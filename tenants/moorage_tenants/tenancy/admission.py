@@ -9,7 +9,7 @@ from moorage.resources.core.namespaces import NAMESPACE
 from moorage.resources.core.nodes import NODE
 from moorage.resources.kind import Document, FieldError
 from moorage.resources.tenancy import MANAGED_LABEL, TENANT, keeps_programs, service_account_namespace
-from moorage_tenants.tenancy.furnishing import PROTECTED
+from moorage_tenants.tenancy.furnishing import GUARDED
 from moorage_tenants.tenancy.namespaces import Namespaces
 from moorage_tenants.tenancy.objects import NETWORK_POLICIES, mutate_object, object_refusals, open_peers
 from moorage_tenants.tenancy.people import Managers, is_platform
@@ -90,7 +90,7 @@ class TenancyAdmission:
     async def _object_refusals(self, request: AdmissionRequest, policy: Policy) -> list[FieldError]:
         kind, new, old = request.kind, request.document, request.old
         errors: list[FieldError] = []
-        if kind.storage in PROTECTED:
+        if kind.storage in GUARDED:
             errors += await self._managed_refusals(request, policy)
         if new is None or request.subresource in _UNWATCHED:
             return errors

@@ -18,6 +18,8 @@ PROTECTED = (
     ResourceKey("networking.k8s.io", "networkpolicies"),
 )
 """Kinds of which a tenant's namespaces hold objects of the platform's."""
+GUARDED = (*PROTECTED, ResourceKey("", "podtemplates"))
+"""Kinds of which nobody of the tenant passes objects off as the platform's: what is made of them is made by the platform."""
 
 
 class NamespaceFurniture:

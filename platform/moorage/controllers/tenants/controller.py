@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from moorage.client import operations
-from moorage.client.discovery import served
 from moorage.client.errors import NotFound
 from moorage.client.informer import Informer
 from moorage.client.objects import Document, is_deleting, uid_of
@@ -14,7 +13,7 @@ from moorage.client.reconcile import DONE, After, Outcome, Runner, Temporary
 from moorage.client.resource import NAMESPACES, Resource
 from moorage.controllers.context import Context
 from moorage.controllers.statuses import status_patch
-from moorage.controllers.tenants.ending import FIELDS, starting, stopping
+from moorage.controllers.tenants.standstill import Standstill
 from moorage.controllers.tenants.status import is_stopped, tenant_status, wants_stop
 from moorage.controllers.tenants.upkeep import KEPT, is_managed, keeping, marks
 from moorage.resources.tenancy import FINALIZER, GROUP, TENANT_LABEL, delete_at, tenant_of
@@ -42,6 +41,7 @@ class TenantController:
         self._client = context.client
         self._clock = context.clock
         self._pod_networks = (context.options.cluster_cidr,)
+        self._standstill = Standstill(context.client, MANAGER)
         self._tenants = context.informers.get(TENANTS)
         self._namespaces = context.informers.get(NAMESPACES)
         self._kept: list[Informer] = [context.informers.get(resource) for resource in KEPT.values()]
@@ -71,7 +71,8 @@ class TenantController:
             await self._client.delete(TENANTS, name, uid=uid_of(tenant))
             return After(0.0)
         problem = await self._keep(tenant)
-        stopped = await self._workloads(tenant)
+        stopped, failure = await self._workloads(tenant)
+        problem = problem or failure
         await self._tell(tenant, problem, stopped)
         if problem:
             return Temporary(problem)
@@ -86,31 +87,21 @@ class TenantController:
             made += keeping(tenant, namespace, self._held(namespace["metadata"]["name"]), self._pod_networks)
         return await self._write(made)
 
-    async def _workloads(self, tenant: Document) -> bool:
-        """Stop or start what runs, where that is asked for; whether it is stopped now."""
+    async def _workloads(self, tenant: Document) -> tuple[bool | None, str]:
+        """Stop or start what runs, where that is asked for. (Whether it is stopped now, None while neither; what went wrong.)
+
+        That it has begun is written down first: what was stopped in part starts again as well.
+        """
         wanted = wants_stop(tenant)
-        if wanted == is_stopped(tenant):
-            return wanted
-        for resource in await self._stoppable():
-            for namespace in self._of(tenant):
-                try:
-                    found = (await self._client.list(resource, namespace["metadata"]["name"])).items
-                except NotFound:
-                    continue
-                decide = stopping if wanted else starting
-                problem = await self._write([each for item in found if (each := decide(resource, item)) is not None])
-                if problem:
-                    raise RuntimeError(problem)
-        return wanted
+        if is_stopped(tenant) is wanted:
+            return wanted, ""
+        if is_stopped(tenant) is not None:
+            await self._tell(tenant, "", None)
+        names = [each["metadata"]["name"] for each in self._of(tenant)]
+        problem = await (self._standstill.stop(names) if wanted else self._standstill.start(names))
+        return (None if problem else wanted), problem
 
-    async def _stoppable(self) -> list[Resource]:
-        return [
-            each.resource
-            for each in await served(self._client)
-            if (each.resource.group, each.resource.plural) in FIELDS
-        ]
-
-    async def _tell(self, tenant: Document, problem: str, stopped: bool) -> None:
+    async def _tell(self, tenant: Document, problem: str, stopped: bool | None) -> None:
         names = [each["metadata"]["name"] for each in self._of(tenant)]
         status = tenant_status(tenant, names, problem=problem, stopped=stopped, now=self._clock())
         change = status_patch(TENANTS, tenant, status)

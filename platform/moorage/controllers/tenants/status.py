@@ -9,6 +9,11 @@ from moorage.resources.tenancy import delete_at, hard_limits
 
 STOPPED = "WorkloadsStopped"
 READY = "Ready"
+_TOLD: Mapping[bool | None, tuple[str, str]] = {
+    True: ("Deletion", "scaled to zero, suspended, or kept as a template"),
+    False: ("Restored", "as before"),
+    None: ("Working", "being stopped or started"),
+}
 
 
 def phase(tenant: Document) -> str:
@@ -21,8 +26,12 @@ def phase(tenant: Document) -> str:
     return "Suspended" if spec.get("suspended") else "Active"
 
 
-def tenant_status(tenant: Document, namespaces: Sequence[str], *, problem: str, stopped: bool, now: float) -> Document:
-    """The status, but for what the API server counts (``usage``). ``problem``: what keeps namespaces from being in order."""
+def tenant_status(
+    tenant: Document, namespaces: Sequence[str], *, problem: str, stopped: bool | None, now: float
+) -> Document:
+    """The status, but for what the API server counts (``usage``). ``problem``: what keeps namespaces from being in order;
+    ``stopped``: whether workloads are, None while they are on the way.
+    """
     old = tenant.get("status") or {}
     due = delete_at(tenant)
     status: Document = {
@@ -46,8 +55,8 @@ def tenant_status(tenant: Document, namespaces: Sequence[str], *, problem: str, 
         now,
     )
     conditions = with_condition(conditions, ready)
-    if stopped or condition(tenant, STOPPED) is not None:
-        reason, text = ("Deletion", "scaled to zero") if stopped else ("Restored", "scaled as before")
+    if stopped is not False or condition(tenant, STOPPED) is not None:
+        reason, text = _TOLD[stopped]
         conditions = with_condition(conditions, _condition(STOPPED, stopped, reason, text, tenant, now))
     return {**status, "conditions": conditions}
 
@@ -60,8 +69,8 @@ def _still_limited(usage: Document, hard: Mapping[str, str]) -> Document:
     }
 
 
-def _condition(kind: str, holds: bool, reason: str, message: str, tenant: Document, now: float) -> Document:
-    value = "True" if holds else "False"
+def _condition(kind: str, holds: bool | None, reason: str, message: str, tenant: Document, now: float) -> Document:
+    value = "Unknown" if holds is None else str(holds)
     before = condition(tenant, kind)
     same = before is not None and before.get("status") == value
     since = before.get("lastTransitionTime") if same and before is not None else timestamp(now)
@@ -75,9 +84,10 @@ def _condition(kind: str, holds: bool, reason: str, message: str, tenant: Docume
     }
 
 
-def is_stopped(tenant: Document) -> bool:
-    """Whether the tenant's workloads were scaled to zero and not yet back."""
-    return (condition(tenant, STOPPED) or {}).get("status") == "True"
+def is_stopped(tenant: Document) -> bool | None:
+    """Whether the tenant's workloads stand still; None where they are on the way there or back."""
+    told = (condition(tenant, STOPPED) or {}).get("status", "False")
+    return {"True": True, "False": False}.get(told)
 
 
 def wants_stop(tenant: Document) -> bool:

@@ -239,6 +239,11 @@ async def test_the_platforms_objects_are_not_changed_or_imitated(rig: Rig) -> No
         ("PATCH", name, {"metadata": {"labels": {mark: None}}}),
         ("PATCH", name, {"spec": {"ingress": [{}]}}),
         ("POST", policies, {"metadata": {"name": "x", "labels": {mark: "true"}}, "spec": {"podSelector": {}}}),
+        (
+            "POST",
+            f"{NAMESPACES}/shop/podtemplates",
+            {"metadata": {"name": "x", "labels": {mark: "true"}}, "template": pod()},
+        ),
     ):
         content = MERGE if method == "PATCH" else "application/json"
         assert 'follow tenant "blue"' in await rig.refused("alice", method, path, body, content)

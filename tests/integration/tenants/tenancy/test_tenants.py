@@ -151,13 +151,17 @@ async def test_a_marked_tenant_stops_and_comes_back_as_it_was(rig: Rig) -> None:
         template = {"metadata": {"labels": labels}, "spec": pod()["spec"]}
         body = {"replicas": 3, "selector": {"matchLabels": labels}, "template": template}
         await rig.ok("alice", "POST", DEPLOYMENTS, {"metadata": {"name": "web"}, "spec": body})
+        pods = f"{NAMESPACES}/shop/pods"
+        await rig.ok("alice", "POST", pods, pod("alone"))
         await rig.change("blue", deletion={"workloads": "Stop"})
 
         async def stopped() -> bool:
+            assert (await rig.send("admin-token", "GET", f"{pods}/alone"))[0] == 404
             assert (await rig.ok("admin-token", "GET", f"{DEPLOYMENTS}/web"))["spec"]["replicas"] == 0
             found = await status(rig)
             assert found["phase"] == "Deleting"
             assert found["deleteAt"]
+            assert {"WorkloadsStopped": "True"}.items() <= {c["type"]: c["status"] for c in found["conditions"]}.items()
             return True
 
         await until(stopped)
@@ -169,6 +173,8 @@ async def test_a_marked_tenant_stops_and_comes_back_as_it_was(rig: Rig) -> None:
             found = await rig.ok("admin-token", "GET", f"{DEPLOYMENTS}/web")
             assert found["spec"]["replicas"] == 3
             assert "tenancy.moorage.io/before-deletion" not in found["metadata"].get("annotations", {})
+            assert (await rig.ok("admin-token", "GET", f"{pods}/alone"))["spec"]["containers"][0]["image"]
+            assert (await rig.ok("admin-token", "GET", f"{NAMESPACES}/shop/podtemplates"))["items"] == []
             after = await status(rig)
             assert after["phase"] == "Active"
             assert "deleteAt" not in after

@@ -8,7 +8,8 @@ import pytest
 
 from moorage.client.resource import DEPLOYMENTS, Resource
 from moorage.controllers.tenants.ending import BEFORE, starting, stopping
-from moorage.controllers.tenants.status import phase, tenant_status
+from moorage.controllers.tenants.shelf import brought_back, shelved
+from moorage.controllers.tenants.status import is_stopped, phase, tenant_status
 from moorage.controllers.tenants.upkeep import covers, keeping, marks
 from moorage.resources.tenancy import TENANT
 from moorage.resources.tenancy_objects import furniture
@@ -130,3 +131,59 @@ def test_what_stood_still_before_is_not_started() -> None:
     owned = workload(replicas=2)
     owned["metadata"]["ownerReferences"] = [{"controller": True, "uid": "x"}]
     assert stopping(DEPLOYMENTS, owned) is None
+
+
+def bare(**metadata: Any) -> dict[str, Any]:
+    token = {"name": "kube-api-access-x7k2p", "projected": {"sources": []}}
+    mounts = [{"name": token["name"], "mountPath": "/var/run/secrets"}, {"name": "data", "mountPath": "/data"}]
+    return {
+        "metadata": {"name": "db", "namespace": "shop", "uid": "u", "labels": {"app": "db"}, **metadata},
+        "spec": {
+            "nodeName": "n1",
+            "priority": 7,
+            "priorityClassName": "high",
+            "volumes": [token, {"name": "data", "emptyDir": {}}],
+            "containers": [{"name": "c", "image": "x", "volumeMounts": mounts}],
+        },
+        "status": {"phase": "Running"},
+    }
+
+
+def test_a_pod_of_nobody_changes_places_with_a_template_and_back() -> None:
+    kept, ended = shelved(bare(annotations={"a": "b"}, ownerReferences=[{"uid": "o", "kind": "X", "name": "x"}]))
+    assert (ended["verb"], ended["kind"], ended["name"], ended["uid"]) == ("delete", "Pod", "db", "u")
+    template = kept["object"]
+    assert template["template"]["spec"] == {
+        "priorityClassName": "high",
+        "volumes": [{"name": "data", "emptyDir": {}}],
+        "containers": [{"name": "c", "image": "x", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}],
+    }
+    template["metadata"]["uid"] = "t"
+    made, dropped = brought_back(template)
+    assert (dropped["kind"], dropped["name"], dropped["uid"]) == ("PodTemplate", "moorage-stopped-u", "t")
+    pod = made["object"]
+    assert pod["metadata"] == {
+        "name": "db",
+        "namespace": "shop",
+        "labels": {"app": "db"},
+        "annotations": {"a": "b"},
+        "ownerReferences": [{"uid": "o", "kind": "X", "name": "x"}],
+    }
+    assert pod["spec"] == template["template"]["spec"]
+
+
+def test_pods_that_are_not_put_on_the_shelf() -> None:
+    owned = bare(ownerReferences=[{"controller": True, "uid": "x", "kind": "ReplicaSet", "name": "r"}])
+    ended = {**bare(), "status": {"phase": "Succeeded"}}
+    for pod in (owned, ended, bare(deletionTimestamp="2026-01-01T00:00:00Z")):
+        assert shelved(pod) == []
+    mine = {"metadata": {"name": "mine", "namespace": "shop", "uid": "t"}, "template": {"spec": {}}}
+    assert brought_back(mine) == []
+
+
+def test_on_the_way_is_neither() -> None:
+    document = tenant(deletion={"requestedAt": "2026-01-01T00:00:00Z", "workloads": "Stop"})
+    assert is_stopped(document) is False
+    for stopped in (None, True, False):
+        document["status"] = tenant_status(document, [], problem="", stopped=stopped, now=NOW)
+        assert is_stopped(document) is stopped
