@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import platform
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from moorage_agent.engine.docker import DockerEngine
 from moorage_agent.images.puller import Images
 from moorage_agent.network import making
 from moorage_agent.node import document, machine
+from moorage_agent.node.eviction import Steady
+from moorage_agent.node.guard import Guard
 from moorage_agent.node.registration import Registration
 from moorage_agent.node.usage import Meter
 from moorage_agent.objects import Objects
@@ -132,11 +135,12 @@ class Agent:
             network=network,
         )
         stack.callback(node.files.shutdown, wait=False, cancel_futures=True)
+        steady = Steady()
         registration = Registration(
             client,
             about,
             self._check_engine,
-            lambda: machine.pressure(data),
+            lambda: steady.of(machine.pressure(data), time.monotonic()),
             lambda: document.Network(network.ready.is_set(), network.lacks),
             lease_interval=options.lease_interval,
             lease_duration=options.lease_duration,
@@ -154,6 +158,8 @@ class Agent:
             group.create_task(recorder.run(), name="events")
             group.create_task(status.run(), name="pod status")
             group.create_task(pods.run(), name="pods")
+            guard = Guard(node, lambda: pods, lambda: machine.pressure(data), interval=options.health_interval)
+            group.create_task(guard.run(), name="guard")
             group.create_task(_serve_tunnel(client, options.node, streams), name="tunnel")
             group.create_task(network.run(), name="network")
             group.create_task(self._announce(registration, pods, network), name="ready")

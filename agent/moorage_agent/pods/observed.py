@@ -105,6 +105,14 @@ class Termination(NamedTuple):
     gone: bool = False
 
 
+class Verdict(NamedTuple):
+    """The node has decided that the pod has failed: why, and the seconds that its containers have to end."""
+
+    reason: str
+    message: str
+    grace: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """A pod at one moment. ``attempts`` holds for each container its starts in ascending order, ``busy`` the names that
@@ -124,6 +132,8 @@ class Observed:
     """When the agent first saw the pod, seconds since the epoch."""
     cleaned: bool = False
     """Nothing of the pod is left on this machine."""
+    verdict: Verdict | None = None
+    """Why the node ends the pod for good."""
     pending: tuple[str, str] | None = None
     """Why a resize that was asked for is not granted: (reason, message)."""
 

@@ -70,6 +70,10 @@ def _planned(pod: Pod, seen: Observed, now: float) -> Plan:
     if outcome.settled(pod, seen):
         _finish(pod, seen, result)
         return result
+    if seen.verdict is not None:
+        result.failed = (seen.verdict.reason, seen.verdict.message)
+        _finish(pod, seen, result, seen.verdict.grace)
+        return result
     deadline = pod["spec"].get("activeDeadlineSeconds")
     if deadline is not None and seen.start_time:
         ends = seen.start_time + deadline
@@ -93,9 +97,9 @@ def _terminate(pod: Pod, seen: Observed, result: Plan) -> None:
         result.actions.append(Finish())
 
 
-def _finish(pod: Pod, seen: Observed, result: Plan) -> None:
+def _finish(pod: Pod, seen: Observed, result: Plan, grace: float | None = None) -> None:
     """A pod that is done keeps its ended containers for their logs, and nothing else."""
-    if not _all_ended(pod, seen, result, None):
+    if not _all_ended(pod, seen, result, grace):
         return
     running = [one for one in seen.sandboxes if one.running]
     if running:

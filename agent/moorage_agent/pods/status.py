@@ -139,6 +139,8 @@ def _conditions(
         ("Ready", ready == fine and gate is None, gate or ready),
     ]
     wanted += [(name, True, why) for name, why in _resizing(pod, seen)]
+    if seen.verdict is not None and seen.verdict.reason == "Evicted":
+        wanted.append(("DisruptionTarget", True, ("TerminationByKubelet", seen.verdict.message)))
     old = {one["type"]: one for one in (pod.get("status") or {}).get("conditions") or ()}
     return [_condition(pod, old.get(name), name, holds, why, now) for name, holds, why in wanted]
 

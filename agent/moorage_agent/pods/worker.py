@@ -25,6 +25,7 @@ from moorage_agent.pods.observed import (
     ImageState,
     Observed,
     Termination,
+    Verdict,
     every_container,
 )
 from moorage_agent.pods.operations import Operations
@@ -66,6 +67,7 @@ class PodWorker:
         self.termination: Termination | None = None
         self.termination_changed = asyncio.Event()
         self.failed: tuple[str, str] | None = None
+        self._verdict: Verdict | None = None
         self._start_time = _recorded_start(pod)
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._fetches: dict[str, asyncio.Task[None]] = {}
@@ -126,6 +128,13 @@ class PodWorker:
             if name in self._operations:
                 self._operations[name].cancel()
         self.wake()
+
+    def condemn(self, reason: str, message: str, grace: float) -> None:
+        """The node ends the pod for good: it has failed, for ``reason``, and its containers have ``grace`` seconds."""
+        if self._verdict is None and self.termination is None and not outcome.settled(self.pod, self.observe()):
+            self._verdict = Verdict(reason, message, grace)
+            self.tell("Warning", reason, message)
+            self.wake()
 
     def wake(self) -> None:
         """Something changed."""
@@ -208,6 +217,7 @@ class PodWorker:
             termination=self.termination,
             start_time=self._start_time,
             cleaned=self.cleaned,
+            verdict=self._verdict,
             pending=self.pending,
         )
 

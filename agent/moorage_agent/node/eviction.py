@@ -1,0 +1,119 @@
+"""Which pod a node ends when its means run short, and what it says. Pure.
+
+Source: "Node-pressure Eviction" and the kubelet's ``pkg/kubelet/eviction/helpers.go``: pods that use more than they asked for
+go first, then those of lower priority, then those that use the most beyond what they asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from moorage_agent.node.machine import Pressure
+from moorage_agent.pods.quantities import amount
+
+CRITICAL = 2_000_000_000
+"""Priority from which on a pod belongs to the system: it is not ended for the sake of others."""
+TRANSITION = 300.0
+"""Seconds for which a pressure is reported on after it was last there, so that a node does not swing to and fro."""
+MEMORY, DISK, PIDS = "memory", "ephemeral-storage", "pids"
+
+
+class Candidate(NamedTuple):
+    """A pod that could be ended: what it uses of what is short."""
+
+    uid: str
+    pod: Mapping[str, Any]
+    used: float
+
+
+def first(candidates: Iterable[Candidate], resource: str) -> Candidate | None:
+    """The pod to end; None where no pod may be."""
+    ranked = sorted(
+        (one for one in candidates if _priority(one.pod) < CRITICAL),
+        key=lambda one: (not _exceeds(one, resource), _priority(one.pod), requested(one.pod, resource) - one.used),
+    )
+    return ranked[0] if ranked else None
+
+
+def message(candidate: Candidate, resource: str) -> str:
+    """Why it was ended, in the kubelet's words."""
+    asked = requested(candidate.pod, resource)
+    text = f"The node was low on resource: {resource}. "
+    if resource == PIDS:
+        return text
+    unit = 1024
+    return f"{text}Pod was using {int(candidate.used) // unit}Ki, request is {int(asked) // unit}Ki. "
+
+
+def requested(pod: Mapping[str, Any], resource: str) -> float:
+    """What the pod's containers asked for, with its overhead."""
+    spec = pod["spec"]
+    own = sum(
+        amount(str(((one.get("resources") or {}).get("requests") or {}).get(resource, 0))) for one in spec["containers"]
+    )
+    return float(own) + amount(str((spec.get("overhead") or {}).get(resource, 0)))
+
+
+def _exceeds(candidate: Candidate, resource: str) -> bool:
+    return resource != PIDS and candidate.used > requested(candidate.pod, resource)
+
+
+def _priority(pod: Mapping[str, Any]) -> int:
+    return int(pod["spec"].get("priority") or 0)
+
+
+@dataclass
+class Steady:
+    """Pressures as they are reported: each for ``transition`` seconds longer than it was there."""
+
+    transition: float = TRANSITION
+    _last: dict[str, float] = field(default_factory=dict)
+
+    def of(self, pressure: Pressure, now: float) -> Pressure:
+        """What to report of ``pressure`` at ``now`` (seconds of a steady clock)."""
+        for name, holds in pressure._asdict().items():
+            if holds:
+                self._last[name] = now
+        return pressure._replace(**{name: True for name, since in self._last.items() if now - since < self.transition})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What of a pod's disk is limited: bytes by emptyDir volume (name), and in all (None: not limited)."""
+
+    volumes: Mapping[str, float] = field(default_factory=dict)
+    whole: float | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.volumes) or self.whole is not None
+
+
+def limits(pod: Mapping[str, Any]) -> Limits:
+    """``emptyDir.sizeLimit`` (on disk), and the sum of the containers' ``ephemeral-storage`` limits where all have one."""
+    found = Limits(
+        {
+            volume["name"]: amount(str(volume["emptyDir"]["sizeLimit"]))
+            for volume in pod["spec"].get("volumes") or ()
+            if (volume.get("emptyDir") or {}).get("sizeLimit") and volume["emptyDir"].get("medium") != "Memory"
+        }
+    )
+    asked = [((one.get("resources") or {}).get("limits") or {}).get(DISK) for one in pod["spec"]["containers"]]
+    if all(one is not None for one in asked):
+        found = replace(found, whole=sum(amount(str(one)) for one in asked))
+    return found
+
+
+def beyond(pod: Mapping[str, Any], used: Mapping[str, float]) -> str:
+    """What the pod's volumes use beyond their limits, in the kubelet's words; "" where all is well. ``used`` is bytes by
+    emptyDir volume.
+    """
+    allowed = limits(pod)
+    for name, most in allowed.volumes.items():
+        if used.get(name, 0.0) > most > 0:
+            text = next(one["emptyDir"]["sizeLimit"] for one in pod["spec"]["volumes"] if one["name"] == name)
+            return f'Usage of EmptyDir volume "{name}" exceeds the limit "{text}". '
+    if allowed.whole is not None and sum(used.values()) > allowed.whole:
+        return f"Pod ephemeral local storage usage exceeds the total limit of containers {int(allowed.whole)}. "
+    return ""

@@ -1,0 +1,147 @@
+"""Watches over the node's memory, disk and processes: ends pods that use more disk than they may, and one pod after another
+while the node runs short of something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from moorage_agent.engine.contract import EngineError
+from moorage_agent.node import eviction
+from moorage_agent.node.eviction import Candidate
+from moorage_agent.node.machine import Pressure
+from moorage_agent.pods.node import Node
+from moorage_agent.pods.observed import Attempt
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 10.0
+"""Seconds between two looks, as the kubelet's."""
+GRACE = 1.0
+"""Seconds that a pod has which is ended for want of memory or disk."""
+FINAL = ("Succeeded", "Failed")
+
+
+class Pod(Protocol):
+    """A pod as its worker knows it."""
+
+    pod: Mapping[str, Any]
+
+    @property
+    def uid(self) -> str:
+        """The pod's uid."""
+        ...
+
+    def running(self) -> list[Attempt]:
+        """Its containers that run."""
+        ...
+
+    def condemn(self, reason: str, message: str, grace: float) -> None:
+        """End it for good."""
+        ...
+
+
+class Guard:
+    """One node's. ``run`` works until cancelled."""
+
+    def __init__(
+        self,
+        node: Node,
+        pods: Callable[[], Iterable[Pod]],
+        pressure: Callable[[], Pressure],
+        *,
+        interval: float = INTERVAL,
+    ) -> None:
+        self._node = node
+        self._pods = pods
+        self._pressure = pressure
+        self._interval = interval
+        self._ending = ""
+
+    async def run(self) -> None:
+        """Look every few seconds."""
+        while True:
+            await asyncio.sleep(self._interval)
+            try:
+                await self.look()
+            except (EngineError, OSError) as error:
+                log.warning("looking after the node's means: %s", error)
+
+    async def look(self) -> None:
+        """One look."""
+        for pod in self._live():
+            if eviction.limits(pod.pod):
+                problem = eviction.beyond(pod.pod, await self._disk(pod))
+                if problem:
+                    pod.condemn("Evicted", problem, GRACE)
+        short = self._pressure()
+        if short.memory:
+            await self._end_one(eviction.MEMORY)
+        elif short.disk:
+            await self._end_one(eviction.DISK)
+        elif short.pids:
+            await self._end_one(eviction.PIDS)
+
+    def _live(self) -> list[Pod]:
+        return [
+            one for one in self._pods() if (one.pod.get("status") or {}).get("phase") not in FINAL and one.running()
+        ]
+
+    async def _end_one(self, resource: str) -> None:
+        live = {one.uid: one for one in self._live()}
+        if self._ending in live:
+            return  # what it gives back is not seen yet
+        chosen = eviction.first([await self._candidate(one, resource) for one in live.values()], resource)
+        if chosen is None:
+            log.warning("the node is low on %s, and there is no pod to end", resource)
+            return
+        self._ending = chosen.uid
+        metadata = chosen.pod["metadata"]
+        log.warning("the node is low on %s: ending pod %s/%s", resource, metadata["namespace"], metadata["name"])
+        live[chosen.uid].condemn("Evicted", eviction.message(chosen, resource), GRACE)
+
+    async def _candidate(self, pod: Pod, resource: str) -> Candidate:
+        if resource == eviction.DISK:
+            return Candidate(pod.uid, pod.pod, sum((await self._disk(pod)).values()))
+        used = [await self._node.engine.usage(one.container.id) for one in pod.running()]
+        return Candidate(
+            pod.uid, pod.pod, sum(one.memory if resource == eviction.MEMORY else one.processes for one in used)
+        )
+
+    async def _disk(self, pod: Pod) -> dict[str, float]:
+        """Bytes by emptyDir volume on disk."""
+        loop = asyncio.get_running_loop()
+        found = {}
+        for volume in pod.pod["spec"].get("volumes") or ():
+            empty = volume.get("emptyDir")
+            if empty is not None and empty.get("medium") != "Memory":
+                path = self._node.volumes.path(pod.pod, volume)
+                found[volume["name"]] = await loop.run_in_executor(self._node.files, functools.partial(size, path))
+        return found
+
+
+def size(folder: Path) -> float:
+    """Bytes on disk of what is in a folder, its own file system only; what vanishes meanwhile counts nothing. Blocking."""
+    try:
+        device = folder.lstat().st_dev
+    except OSError:
+        return 0.0
+    total, left = 0.0, [folder]
+    while left:
+        try:
+            with os.scandir(left.pop()) as entries:
+                for entry in entries:
+                    found = entry.stat(follow_symlinks=False)
+                    if found.st_dev == device:
+                        total += found.st_blocks * 512
+                        if entry.is_dir(follow_symlinks=False):
+                            left.append(Path(entry.path))
+        except OSError:
+            continue
+    return total

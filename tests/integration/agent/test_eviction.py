@@ -1,0 +1,52 @@
+"""Pods that a real node ends: for want of memory in the order of their quality, and for filling the disk."""
+
+from __future__ import annotations
+
+import pytest
+
+from moorage_agent.node import machine
+from moorage_agent.node.machine import Pressure
+from tests.integration.agent.rig import Rig, is_ready
+from tests.support.wait import until
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
+
+
+async def test_a_pod_that_fills_its_volume_is_ended(rig: Rig) -> None:
+    await rig.stop()
+    await rig.start(health_interval=0.5)
+    mount = [{"name": "v", "mountPath": "/v"}]
+    script = "head -c 3000000 /dev/zero > /v/large; trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done"
+    spec = {
+        "containers": [rig.container(script=script, volumeMounts=mount)],
+        "volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}],
+    }
+    await rig.run("large", spec)
+    small = {**spec, "containers": [rig.container(volumeMounts=mount)]}
+    await rig.run("small", small)
+    pod = await rig.until("large", lambda status: status["phase"] == "Failed", timeout=60)
+    assert pod["status"]["reason"] == "Evicted"
+    assert pod["status"]["message"] == 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '
+    conditions = {one["type"]: one for one in pod["status"]["conditions"]}
+    assert conditions["DisruptionTarget"]["reason"] == "TerminationByKubelet"
+    await rig.event("large", "Evicted")
+    await until(lambda: not rig.containers(pod, running=True), timeout=30)
+    await rig.running("small")
+
+
+async def test_memory_pressure_ends_the_least_promised_pod(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    resources = {"requests": {"memory": "64Mi", "cpu": "10m"}, "limits": {"memory": "64Mi", "cpu": "100m"}}
+    await rig.run("promised", resources=resources)
+    await rig.run("unpromised")
+    await rig.running("promised")
+    await rig.running("unpromised")
+    await rig.stop()
+    monkeypatch.setattr(machine, "pressure", lambda _folder: Pressure(memory=True))
+    await rig.start(health_interval=3.0)
+    pod = await rig.until("unpromised", lambda status: status["phase"] == "Failed", timeout=60)
+    monkeypatch.setattr(machine, "pressure", lambda _folder: Pressure())
+    assert pod["status"]["reason"] == "Evicted"
+    assert pod["status"]["message"].startswith("The node was low on resource: memory. ")
+    assert is_ready((await rig.get("promised"))["status"])
+    conditions = {one["type"]: one["status"] for one in (await rig.node_object())["status"]["conditions"]}
+    assert conditions["MemoryPressure"] == "True"

@@ -1,0 +1,94 @@
+"""Which pods a node ends when something runs short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moorage_agent.node import eviction
+from moorage_agent.node.eviction import Candidate, Steady
+from moorage_agent.node.guard import size
+from moorage_agent.node.machine import Pressure
+
+MI = 2**20
+
+
+def pod(memory: str = "", *, priority: int = 0, **spec: Any) -> dict[str, Any]:
+    """A pod of one container that asks for so much memory."""
+    requests = {"memory": memory} if memory else {}
+    container = {"name": "c", "resources": {"requests": requests}}
+    return {"spec": {"containers": [container], "priority": priority, **spec}}
+
+
+def chosen(*candidates: Candidate, resource: str = eviction.MEMORY) -> str:
+    found = eviction.first(candidates, resource)
+    return found.uid if found else ""
+
+
+def test_who_uses_more_than_asked_goes_first() -> None:
+    within = Candidate("within", pod("100Mi", priority=0), 90 * MI)
+    beyond = Candidate("beyond", pod("10Mi", priority=1000), 20 * MI)
+    assert chosen(within, beyond) == "beyond"
+
+
+def test_then_the_less_important_then_the_larger() -> None:
+    low, high = Candidate("low", pod(priority=1), 10 * MI), Candidate("high", pod(priority=2), 500 * MI)
+    assert chosen(high, low) == "low"
+    small, large = Candidate("small", pod("50Mi"), 60 * MI), Candidate("large", pod("500Mi"), 520 * MI)
+    assert chosen(small, large) == "large"
+
+
+def test_the_system_is_spared() -> None:
+    system = Candidate("system", pod(priority=eviction.CRITICAL), 900 * MI)
+    assert chosen(system) == ""
+    assert chosen(system, Candidate("user", pod("1Gi"), 1 * MI)) == "user"
+
+
+def test_processes_count_by_priority_and_number() -> None:
+    few, many = Candidate("few", pod(), 3), Candidate("many", pod(), 3000)
+    assert chosen(few, many, resource=eviction.PIDS) == "many"
+    assert eviction.message(many, eviction.PIDS) == "The node was low on resource: pids. "
+
+
+def test_what_is_said_names_use_and_request() -> None:
+    whole = pod("10Mi", overhead={"memory": "2Mi"})
+    text = eviction.message(Candidate("u", whole, 20 * MI), eviction.MEMORY)
+    assert text == "The node was low on resource: memory. Pod was using 20480Ki, request is 12288Ki. "
+
+
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [
+        ({"cache": 0.9 * MI}, ""),
+        ({"cache": 1.1 * MI}, 'Usage of EmptyDir volume "cache" exceeds the limit "1Mi". '),
+        ({"other": 3 * MI}, "Pod ephemeral local storage usage exceeds the total limit of containers 2097152. "),
+        ({"cache": 0.5 * MI, "other": 1 * MI}, ""),
+    ],
+)
+def test_limits_of_disk(used: dict[str, float], said: str) -> None:
+    volumes = [{"name": "cache", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "other", "emptyDir": {}}]
+    document = pod(volumes=volumes)
+    document["spec"]["containers"][0]["resources"]["limits"] = {"ephemeral-storage": "2Mi"}
+    assert eviction.limits(document)
+    assert eviction.beyond(document, used) == said
+
+
+def test_memory_volumes_have_limits_of_their_own() -> None:
+    assert not eviction.limits(pod(volumes=[{"name": "m", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}]))
+
+
+def test_a_pressure_is_reported_for_a_while() -> None:
+    steady = Steady(transition=300)
+    assert steady.of(Pressure(memory=True), 0.0) == Pressure(memory=True)
+    assert steady.of(Pressure(), 299.0) == Pressure(memory=True)
+    assert steady.of(Pressure(disk=True), 301.0) == Pressure(disk=True)
+
+
+def test_size_counts_what_is_on_disk(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "file").write_bytes(b"x" * 100_000)
+    (tmp_path / "link").symlink_to("/usr")
+    assert 100_000 <= size(tmp_path) < 200_000
+    assert size(tmp_path / "none") == 0.0
