@@ -14,6 +14,7 @@ from moorage.api.errors import forbidden
 from moorage.resources.core.pods.declaration import POD
 from moorage.resources.core.serviceaccounts import SERVICE_ACCOUNT
 from moorage.resources.kind import Document, FieldError
+from moorage_tenants.authentication.accounts import mountable
 from moorage_tenants.authentication.accounts.furniture import DEFAULT, ROOT_CA
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -32,13 +33,17 @@ class AccountAdmission:
         self._mount = mount
 
     async def mutate(self, request: AdmissionRequest) -> None:
-        """Name the account and mount its token. Raises ApiError 403 where the account does not exist."""
+        """Name the account and mount its token. Raises ApiError 403 where the account does not exist or does not let the pod
+        have what it refers to.
+        """
         pod = request.document
         if request.kind.storage != POD.storage or request.operation != "CREATE" or request.subresource or pod is None:
             return
-        if _MIRROR in (pod["metadata"].get("annotations") or {}):
-            return
         spec: dict[str, Any] = pod.setdefault("spec", {})
+        if _MIRROR in (pod["metadata"].get("annotations") or {}):
+            # Its spec is that of a file on the node: not to be changed.
+            _refuse(request, mountable.mirror_refusal(spec))
+            return
         name = spec.get("serviceAccountName") or DEFAULT
         spec["serviceAccountName"] = spec["serviceAccount"] = name
         account = await self._account(request, name)
@@ -46,6 +51,8 @@ class AccountAdmission:
             mount(spec)
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = list(account["imagePullSecrets"])
+        if mountable.enforced(account):
+            _refuse(request, mountable.refusal(spec, account))
 
     async def validate(self, request: AdmissionRequest) -> Sequence[FieldError]:
         """What had to be refused was."""
@@ -58,6 +65,12 @@ class AccountAdmission:
             reason = f'error looking up service account {where}: serviceaccount "{name}" not found'
             raise forbidden("", "pods", request.name, reason)
         return entry.document()
+
+
+def _refuse(request: AdmissionRequest, why: str) -> None:
+    """Raises ApiError 403 where there is a reason."""
+    if why:
+        raise forbidden("", "pods", request.name, why)
 
 
 def _automount(spec: Document, account: Document) -> bool:
