@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import signal
+import uuid
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +148,49 @@ async def test_writes_go_on_over_two_servers(database_url: str, certificates: Ce
         assert status["phase"] == "Succeeded"
         assert await value(one.api, "busy") == str(written)
         assert len(key_ids(database_url, OBJECTS)) == 1
+
+
+async def test_no_read_fails_while_all_keys_change(
+    database_url: str, certificates: Certificates, tmp_path: Path
+) -> None:
+    """Readers of caches, of old revisions and of kept versions on two servers, while data keys and the key above them change."""
+    file, old = tmp_path / "kek", new_kek()
+    file.write_text(old)
+    async with (
+        serve_secrets(database_url, certificates, source=FileKek(file)) as one,
+        serve_secrets(database_url, certificates, source=FileKek(file), server="two") as two,
+    ):
+        for number in range(5):
+            await create(one.api.client, SECRETS, secret(f"s{number}", "first"))
+            await patch(one.api.client, f"{SECRETS}/s{number}", {"stringData": {"v": "second"}})
+        revision = (await send(one.api.client, "GET", SECRETS))["metadata"]["resourceVersion"]
+        await until(lambda: leases(one.api, 2))
+        stop, reads = asyncio.Event(), Counter[str]()
+
+        async def read(server: SecretServer) -> None:
+            exact = f"{SECRETS}?resourceVersion={revision}&resourceVersionMatch=Exact"
+            while not stop.is_set():
+                for number in range(5):
+                    assert await value(server.api, f"s{number}") == "second"
+                    version = await send(server.api.client, "GET", f"{OWN}/secrets/s{number}/history/1")
+                    assert base64.b64decode(version["data"]["v"]) == b"first"
+                items = (await send(server.api.client, "GET", exact))["items"]
+                assert {base64.b64decode(item["data"]["v"]) for item in items} == {b"second"}
+                await create(server.api.client, SECRETS, secret(f"new-{uuid.uuid4()}", "x"))
+                reads[server.api.url] += 1
+
+        async with asyncio.TaskGroup() as group:
+            for server in (one, two):
+                group.create_task(read(server))
+            before = key_ids(database_url, WRAPPED)
+            data = await rotate(one.api, dataKeys=True)
+            file.write_text(new_kek() + old)
+            above = await rotate(two.api, keyEncryptionKey=True)
+            stop.set()
+        assert (data["phase"], above["phase"]) == ("Succeeded", "Succeeded")
+        assert not key_ids(database_url, WRAPPED) & before
+        assert min(reads.values()) >= 1
+        assert len(reads) == 2
 
 
 async def leases(api: RunningApi, count: int) -> bool:
