@@ -15,6 +15,7 @@ from moorage_tenants.tenancy.objects import NETWORK_POLICIES, mutate_object, obj
 from moorage_tenants.tenancy.people import Managers, is_platform
 from moorage_tenants.tenancy.pods import PODS, mutate_pod, node_refusals, pod_refusals, template_of
 from moorage_tenants.tenancy.policy import Policy, namespace_policy
+from moorage_tenants.tenancy.ranks import rank_refusals
 from moorage_tenants.tenancy.refusals import refuse
 from moorage_tenants.tenancy.tenants import Tenants
 
@@ -100,6 +101,7 @@ class TenancyAdmission:
             before = set(_refusals(policy, request, old))
             found = [error for error in found if error not in before]
         errors += found
+        errors += await _ranks(request, policy, new)
         if kind.storage == PODS and request.operation == "CREATE" and policy.selector:
             errors += await self._node(request, policy, new)
         if kind.storage == NETWORK_POLICIES and (policy.spec.get("network") or {}).get("isolation", True):
@@ -135,6 +137,19 @@ class TenancyAdmission:
             f"administrator: kubectl edit tenant {policy.name}"
         )
         return [refuse(path, text)]
+
+
+async def _ranks(request: AdmissionRequest, policy: Policy, document: Document) -> list[FieldError]:
+    """Where a pod, or what makes pods, comes to have a class."""
+    key = request.kind.storage
+    found = (document.get("spec") or {}, "spec") if key == PODS else template_of(key, document)
+    if found is None:
+        return []
+    if request.old is not None:
+        before = (request.old.get("spec") or {}, "spec") if key == PODS else template_of(key, request.old)
+        if before is not None and before[0].get("priorityClassName") == found[0].get("priorityClassName"):
+            return []
+    return await rank_refusals(request.view, policy, *found)
 
 
 def _refusals(policy: Policy, request: AdmissionRequest, document: Document) -> list[FieldError]:

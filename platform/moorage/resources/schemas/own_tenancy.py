@@ -87,7 +87,8 @@ _PARTS: dict[str, Schema] = {
     ),
     f"{_T}.PriorityClasses": _allowed(
         "Which priority classes pods may name.",
-        "Names or patterns. Where the list is not set: all but those that start with system-.",
+        "Names or patterns. Where the list is not set: those whose pods come before no other tenant's (up to the default "
+        "class's priority, or 0).",
         "The class of pods that name none.",
     ),
     f"{_T}.StorageClasses": _allowed(

@@ -120,6 +120,28 @@ async def test_pods_get_nodes_tolerations_and_class_of_their_tenant(rig: Rig) ->
     await rig.ok("alice", "POST", PODS, again)
 
 
+async def test_no_tenant_comes_before_others_unless_it_may(rig: Rig) -> None:
+    classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
+    for name, value in (("low", -5), ("plain", 0), ("high", 10)):
+        await rig.ok("admin-token", "POST", classes, {"metadata": {"name": name}, "value": value})
+    await rig.tenant("blue")
+    await rig.namespace("shop")
+    for name in ("low", "plain"):
+        await rig.ok("alice", "POST", PODS, pod(name, priorityClassName=name))
+    refused = await rig.refused("alice", "POST", PODS, pod(priorityClassName="high"))
+    assert 'spec.priorityClassName: tenant "blue" may not use the priority class "high" (10)' in refused
+    template = deployment(pod(priorityClassName="high")["spec"])
+    assert "spec.template.spec.priorityClassName" in await rig.refused("alice", "POST", DEPLOYMENTS, template)
+    await rig.change("blue", priorityClasses={"allowed": ["high"]})
+    await rig.ok("alice", "POST", DEPLOYMENTS, template)
+    await rig.ok("alice", "POST", PODS, pod(priorityClassName="high"))
+    await rig.change("blue", priorityClasses=None)
+    await rig.ok("alice", "PATCH", f"{DEPLOYMENTS}/web", {"spec": {"replicas": 3}}, MERGE)
+    await rig.ok("alice", "PATCH", f"{PODS}/web", {"metadata": {"labels": {"a": "b"}}}, MERGE)
+    await rig.ok("admin-token", "PATCH", f"{classes}/high", {"globalDefault": True}, MERGE)
+    await rig.ok("alice", "POST", PODS, pod("usual", priorityClassName="high"))
+
+
 async def test_objects_without_a_spec_get_none(rig: Rig) -> None:
     await rig.tenant("blue")
     await rig.namespace("shop")
