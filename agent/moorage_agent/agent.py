@@ -148,6 +148,7 @@ class Agent:
             health_interval=options.health_interval,
         )
         informer = Informer(client, PODS, fields={"spec.nodeName": options.node})
+        informer.add_handler(network.follow)
         self.pods = pods = Pods(node, informer, orphan_grace=options.orphan_grace)
         self.logs = Logs(engine, pods.find)
         self.streams = streams = self._streams(pods, self.logs, stack)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Any
 
@@ -11,10 +11,12 @@ from moorage.client.api import ApiClient
 from moorage.client.informer import Informer, Informers
 from moorage.client.objects import Document, ObjectKey, key_of
 from moorage.client.resource import ENDPOINT_SLICES, NODES, POLICY_RULES, SERVICE_CIDRS, SERVICES
+from moorage.resources.label_selector import matches
 from moorage_agent.network.dns.zone import Zone
 from moorage_agent.network.loader import Loader
 from moorage_agent.network.rules import policies, services
 from moorage_agent.network.rules.base import Facts
+from moorage_agent.network.rules.policies import OwnPod
 
 SERVICE_NAME = "kubernetes.io/service-name"
 API_SERVICE = ObjectKey("default", "kubernetes")
@@ -45,6 +47,8 @@ class Cluster:
         """Nodes or ranges changed."""
         self._loader: Loader | None = None
         self._facts: Facts | None = None
+        self._pods: dict[str, OwnPod] = {}
+        self._rendering = False
         self._all: tuple[Informer, ...] = (self.services, self._slices, self._policies, self.nodes, self._ranges)
         for informer in (self.nodes, self._ranges):
             informer.add_handler(self._note)
@@ -97,7 +101,29 @@ class Cluster:
 
         self.services.add_handler(service)
         self._slices.add_handler(piece)
-        self._policies.add_handler(lambda _old, _new: self._render_policies())
+        self._policies.add_handler(lambda _old, _new: self._render_policies_soon())
+
+    def set_pod(self, uid: str, pod: OwnPod | None) -> None:
+        """A pod of this node was connected (or has other labels), or is gone."""
+        if pod is None:
+            self._pods.pop(uid, None)
+        elif self._pods.get(uid) != pod:
+            self._pods[uid] = pod
+        else:
+            return
+        self._render_policies_soon()
+
+    def keep_pods(self, uids: Iterable[str]) -> None:
+        """Forget all pods but these."""
+        for uid in set(self._pods) - set(uids):
+            self.set_pod(uid, None)
+
+    def is_isolated(self, pod: OwnPod) -> bool:
+        """Whether any policy is about the pod."""
+        return any(
+            policy["metadata"]["namespace"] == pod.namespace and matches(policy["spec"].get("podSelector"), pod.labels)
+            for policy in self._policies
+        )
 
     def use(self, facts: Facts) -> None:
         """Make all parts anew where the node's facts changed."""
@@ -120,9 +146,16 @@ class Cluster:
             pieces = [_local(*self._api)]
         self._loader.put(("service", key), services.render(service, pieces, self._facts))
 
+    def _render_policies_soon(self) -> None:
+        """Once for all changes that come together."""
+        if not self._rendering:
+            self._rendering = True
+            asyncio.get_running_loop().call_soon(self._render_policies)
+
     def _render_policies(self) -> None:
+        self._rendering = False
         if self._loader is not None and self._facts is not None:
-            self._loader.put("policies", policies.render(list(self._policies), self._node))
+            self._loader.put("policies", policies.render(list(self._policies), self._node, self._pods.values()))
 
     def _note(self, old: Document | None, new: Document | None) -> None:
         if old is None or new is None or old.get("spec") != new.get("spec") or _place(old) != _place(new):

@@ -34,6 +34,10 @@ class Loader:
         self.seconds = 0.0
         """What the last load took, computing included."""
         self.loads = 0
+        self._puts = 0
+        self._loading = False
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        """Who waits for a load, each with the number of puts that must be in it."""
         self.ready = asyncio.Event()
         """Set once the first load is done."""
 
@@ -43,7 +47,15 @@ class Loader:
             self._parts.pop(key, None)
         else:
             self._parts[key] = part
+        self._puts += 1
         self._wake.set()
+
+    async def settled(self) -> None:
+        """Return when everything that was put so far is loaded."""
+        if self._wake.is_set() or self._loading:
+            waiting = asyncio.get_running_loop().create_future()
+            self._waiting.append((self._puts, waiting))
+            await waiting
 
     async def run(self) -> None:
         """Load what changes, until cancelled. The table stays: pods go on without an agent."""
@@ -60,16 +72,26 @@ class Loader:
                     log.warning("the table %s is gone; loading it again", self._table)
                     self._loaded = None
                 self._wake.clear()
+                self._loading, included = True, self._puts
                 try:
                     await self._load()
+                    self._release(included)
                 except OSError as error:
                     log.error("rules could not be loaded: %s; again in %.0f s", error, RETRY_SECONDS)
                     self._loaded = None
                     await asyncio.sleep(RETRY_SECONDS)
                     self._wake.set()
+                finally:
+                    self._loading = False
         finally:
             if self._kernel is not None:
                 self._kernel.close()
+
+    def _release(self, included: int) -> None:
+        for needed, waiting in self._waiting:
+            if needed <= included and not waiting.done():
+                waiting.set_result(None)
+        self._waiting = [(needed, each) for needed, each in self._waiting if needed > included]
 
     async def _load(self) -> None:
         started = time.monotonic()

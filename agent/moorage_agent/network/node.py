@@ -24,6 +24,7 @@ from moorage_agent.network.loader import Loader
 from moorage_agent.network.names import Names
 from moorage_agent.network.rules import base
 from moorage_agent.network.rules.base import Facts, HostPort
+from moorage_agent.network.rules.policies import OwnPod
 from moorage_agent.network.variables import variables
 from moorage_agent.pods.networking import NetworkError, Resolver
 
@@ -33,6 +34,8 @@ T = TypeVar("T")
 READY_SECONDS = 30.0
 """How long a pod waits for the node's network to be set up before it says so."""
 CHECK_SECONDS = 30.0
+RULES_SECONDS = 10.0
+"""How long a pod that a policy isolates waits for its rules."""
 DNS_PORT = 53
 
 
@@ -79,6 +82,7 @@ class KernelNetwork:
             linked = {each.sandbox for each in self._addresses.leases.values() if each.interface in present}
             running = [each for each in sandboxes if each.id in linked]
             gone = self._addresses.keep(each.id for each in running)
+            self._cluster.keep_pods(self._addresses.leases)
             kept = {lease.interface for lease in self._addresses.leases.values()}
             await self._do(lambda links: _sweep(links, self._names.pods, kept))
             await self._do(lambda _links: self._addresses.save())
@@ -112,9 +116,31 @@ class KernelNetwork:
             self._addresses.leases.pop(uid, None)
             raise NetworkError(str(error)) from error
         self._put_base()
+        own = _own_pod(pod, address)
+        self._cluster.set_pod(uid, own)
+        if self._cluster.is_isolated(own):
+            await self._isolated()
+
+    async def _isolated(self) -> None:
+        """Return when the kernel has the rules of a pod that was connected just now: it is not run without them."""
+        await asyncio.sleep(0)  # the policies are rendered in the loop's next turn
+        try:
+            async with asyncio.timeout(RULES_SECONDS):
+                await self._loader.settled()
+        except TimeoutError:
+            raise NetworkError("the rules of its network policies could not be loaded yet") from None
+
+    def follow(self, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> None:
+        """A pod of this node changed: its labels may lead to other policies."""
+        if new is not None:
+            uid = str(new["metadata"]["uid"])
+            lease = self._addresses.leases.get(uid)
+            if lease is not None:
+                self._cluster.set_pod(uid, _own_pod(new, lease.address))
 
     async def detach(self, uid: str) -> None:
         """Remove the link and free the address."""
+        self._cluster.set_pod(uid, None)
         lease = self._addresses.leases.pop(uid, None)
         if lease is None:
             return
@@ -238,6 +264,11 @@ class KernelNetwork:
             return work(self._links)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+
+
+def _own_pod(pod: Mapping[str, Any], address: str) -> OwnPod:
+    metadata = pod["metadata"]
+    return OwnPod(str(metadata["namespace"]), address, dict(metadata.get("labels") or {}))
 
 
 def _sweep(links: Links, prefix: str, kept: set[str]) -> None:

@@ -60,6 +60,10 @@ class PodNetwork(Protocol):
         """Connect a running sandbox (not called for hostNetwork pods). Raises NetworkError."""
         ...
 
+    def follow(self, old: Pod | None, new: Pod | None) -> None:
+        """A pod of the node was added, changed or deleted in the API."""
+        ...
+
     async def detach(self, uid: str) -> None:
         """The pod's sandbox has ended, or the pod is gone: free what ``attach`` took."""
         ...
@@ -96,6 +100,9 @@ class EngineNetwork:
 
     async def attach(self, pod: Pod, sandbox: Container) -> None:
         """The engine has connected it."""
+
+    def follow(self, old: Pod | None, new: Pod | None) -> None:
+        """Nothing of it matters to the engine."""
 
     async def detach(self, uid: str) -> None:
         """The engine frees addresses by itself."""

@@ -24,6 +24,7 @@ from moorage.controllers.namespaces.service_account import ServiceAccountControl
 from moorage.controllers.nodes.evictor import TaintEvictionController
 from moorage.controllers.nodes.lifecycle import NodeLifecycleController
 from moorage.controllers.nodes.pod_gc import PodGarbageCollector
+from moorage.controllers.policies.controller import NetworkPolicyController
 from moorage.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
 from moorage.controllers.rollouts.controller import RolloutController
 from moorage.controllers.tenants.controller import TenantController
@@ -48,6 +49,7 @@ _ALL = (
     EndpointsController,
     ApiServersController,
     NodeIpamController,
+    NetworkPolicyController,
     TenantController,
     CertificatesController,
     DisruptionController,

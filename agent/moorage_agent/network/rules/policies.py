@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
+from moorage.resources.label_selector import matches
 from moorage_agent.network.nft import batch as nft
 from moorage_agent.network.nft import expressions as ex
 from moorage_agent.network.nft.batch import Element
@@ -21,15 +22,30 @@ Document = Mapping[str, Any]
 _ADMIT = (ex.verdict(ex.ACCEPT),)
 
 
-def render(policies: Iterable[Document], node: str) -> Ruleset:
-    """The rules of all policies for the pods on ``node``."""
+class OwnPod(NamedTuple):
+    """A pod of this node, as the node knows it: a policy holds for it before anybody has resolved that."""
+
+    namespace: str
+    address: str
+    labels: Mapping[str, str]
+
+
+def render(policies: Iterable[Document], node: str, own: Iterable[OwnPod] = ()) -> Ruleset:
+    """The rules of all policies for the pods on ``node``; ``own`` are those of them that it connected."""
+    pods: dict[str, list[OwnPod]] = {}
+    for pod in own:
+        pods.setdefault(pod.namespace, []).append(pod)
     result = Ruleset()
     incoming: dict[str, set[str]] = {}
     outgoing: dict[str, set[str]] = {}
     for policy in policies:
         spec = policy["spec"]
-        mine = [each["address"] for each in spec.get("targets") or () if each.get("node") == node]
         metadata = policy["metadata"]
+        named = [each["address"] for each in spec.get("targets") or () if each.get("node") == node]
+        known = pods.get(metadata["namespace"], ())
+        mine = dict.fromkeys(
+            [*named, *(each.address for each in known if matches(spec.get("podSelector"), each.labels))]
+        )
         identity = _short(f"{metadata['namespace']}/{metadata['name']}")
         for direction, isolates, collected in (
             ("ingress", "isolatesIngress", incoming),

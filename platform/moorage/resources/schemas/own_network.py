@@ -19,6 +19,7 @@ from moorage.resources.schemas.shapes import (
 
 GROUP = "network.moorage.io"
 _N = "io.moorage.network.v1"
+SELECTOR = "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector"
 
 _PARTS: dict[str, Schema] = {
     f"{_N}.NodePortSpec": structure(
@@ -62,6 +63,7 @@ _PARTS: dict[str, Schema] = {
         {
             "isolatesIngress": flag("Whether the targets take only what a rule allows."),
             "isolatesEgress": flag("Whether the targets reach only what a rule allows."),
+            "podSelector": reference(SELECTOR, "The policy's own, by which a node knows a target of its own at once."),
             "targets": array(f"{_N}.PolicyTarget", "The pods that the policy is about."),
             "ingress": array(f"{_N}.PolicyRule", "What may come in."),
             "egress": array(f"{_N}.PolicyRule", "What may go out."),
