@@ -110,16 +110,21 @@ def _serves(pki: Pki, ca: x509.Certificate, names: Sequence[str], now: datetime.
 
 
 def _ensure_client_ca(pki: Pki, now: datetime.datetime) -> None:
-    """Make it, and make it anew before nothing could be signed with it any more: clients' certificates end before it does."""
-    certificate, key = pki.client_ca_certificate, pki.client_ca_key
-    if certificate.exists() and key.exists():
-        held = x509.load_pem_x509_certificate(certificate.read_bytes())
-        if held.not_valid_after_utc - now > datetime.timedelta(days=RENEW_DAYS):
+    """Make it, and make it anew before it ends. The file keeps those before it for as long as they hold: what they signed is
+    good until then.
+    """
+    file, key = pki.client_ca_certificate, pki.client_ca_key
+    held = x509.load_pem_x509_certificates(file.read_bytes()) if file.exists() else []
+    if held and key.exists():
+        ours = serialization.load_pem_private_key(key.read_bytes(), None).public_key() == held[0].public_key()
+        if ours and held[0].not_valid_after_utc - now > datetime.timedelta(days=RENEW_DAYS):
             return
-    _make_ca(certificate, key, "moorage-client-ca", now)
+    kept = [each.public_bytes(serialization.Encoding.PEM) for each in held if each.not_valid_after_utc > now]
+    _make_ca(file, key, "moorage-client-ca", now, b"".join(kept))
 
 
-def _make_ca(certificate_file: Path, key_file: Path, title: str, now: datetime.datetime) -> None:
+def _make_ca(certificate_file: Path, key_file: Path, title: str, now: datetime.datetime, before: bytes = b"") -> None:
+    """``before``: certificates (PEM) to keep behind the new one."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{title}@{int(now.timestamp())}")])
     usage = _usage(signs=True)
@@ -130,7 +135,7 @@ def _make_ca(certificate_file: Path, key_file: Path, title: str, now: datetime.d
         .sign(key, hashes.SHA256())
     )
     write_private(key_file, _private(key))
-    write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
+    write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM) + before)
     certificate_file.chmod(0o644)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from moorage.client import join
 from moorage.supervisor import pki
@@ -87,7 +87,21 @@ def test_clients_have_an_authority_of_their_own_that_is_renewed_in_time(tmp_path
     pki.ensure(tmp_path, NAMES, almost)
     assert made.client_ca_certificate.read_bytes() == first.public_bytes(Encoding.PEM)
     pki.ensure(tmp_path, NAMES, almost + 2 * DAY)
-    assert made.client_ca_certificate.read_bytes() != first.public_bytes(Encoding.PEM)
+    second, kept = x509.load_pem_x509_certificates(made.client_ca_certificate.read_bytes())
+    assert kept == first
+    assert second.public_key() != first.public_key()
+
+
+def test_a_key_that_lost_its_authority_is_replaced_together_with_it(tmp_path: Path) -> None:
+    """What a crash between two writes leaves: a new key beside the old certificate."""
+    made = pki.ensure(tmp_path, NAMES, NOW)
+    first = x509.load_pem_x509_certificate(made.client_ca_certificate.read_bytes())
+    made.client_ca_key.write_bytes(made.key.read_bytes())
+    pki.ensure(tmp_path, NAMES, NOW)
+    second, kept = x509.load_pem_x509_certificates(made.client_ca_certificate.read_bytes())
+    assert kept == first
+    key = load_pem_private_key(made.client_ca_key.read_bytes(), None)
+    assert key.public_key() == second.public_key()
 
 
 def _authorities(made: pki.Pki) -> tuple[Path, Path]:
