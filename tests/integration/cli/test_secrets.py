@@ -126,6 +126,27 @@ async def test_set_get_list(user: User) -> None:
     assert ("list", "") in reads
 
 
+async def test_programs_get_json_or_yaml(user: User) -> None:
+    await user.do("set db password", stdin=CANARY)
+    for command, shown in (
+        ("get db", lambda found: found["values"]["password"] == "********"),
+        ("get db --reveal", lambda found: found["values"]["password"] == CANARY),
+        ("list", lambda found: [(each["name"], each["keys"]) for each in found] == [("db", ["password"])]),
+        ("history db", lambda found: [each["version"] for each in found] == [1]),
+        ("history db --version 1", lambda found: found["values"]["password"] == "********"),
+        ("history db --version 1 --reveal", lambda found: found["values"]["password"] == CANARY),
+    ):
+        as_json, as_yaml = await user.do(f"{command} -o json"), await user.do(f"{command} --output yaml")
+        assert json.loads(as_json) == yaml.safe_load(as_yaml)
+        assert shown(json.loads(as_json)), as_json
+        refused = await user.run(f"{command} -o xml")
+        assert (refused.code, refused.err) == (1, 'moorage: --output "xml": must be table, json or yaml\n')
+    key = await user.do("public-key")
+    assert len(base64.b64decode(key)) == 32
+    await user.do("public-key --out key.pub")
+    assert (user.directory / "key.pub").read_text() == key
+
+
 async def test_a_value_in_an_argument_is_refused(user: User) -> None:
     refused = await user.run("set db", f"password={CANARY}")
     assert refused.code == 1

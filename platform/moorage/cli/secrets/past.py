@@ -10,7 +10,7 @@ import typer
 from moorage.cli.options import fail
 from moorage.cli.output import structured, table
 from moorage.cli.secrets.files import values_of
-from moorage.cli.secrets.reading import Output, show
+from moorage.cli.secrets.reading import show
 from moorage.cli.secrets.way import (
     NO_DATA_DIR,
     ContextName,
@@ -18,6 +18,7 @@ from moorage.cli.secrets.way import (
     Document,
     KubeconfigFile,
     Namespace,
+    Output,
     SecretName,
     open_way,
 )

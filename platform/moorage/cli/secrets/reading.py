@@ -18,12 +18,12 @@ from moorage.cli.secrets.way import (
     Document,
     KubeconfigFile,
     Namespace,
+    Output,
     SecretName,
     open_way,
 )
 
 MASK = "********"
-Output = Annotated[str, typer.Option("--output", "-o", help="table, json or yaml.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Write to this file (0600).")]
 
 

@@ -13,6 +13,7 @@ import typer
 
 from moorage.cli.options import fail
 from moorage.cli.output import structured, table
+from moorage.cli.secrets.way import Output
 
 if TYPE_CHECKING:
     from moorage_gitops.scanning.findings import Finding
@@ -43,7 +44,7 @@ def scan(
     path: Annotated[Path, typer.Argument(help="A Git repository, or a folder in one.")] = Path(),
     history: Annotated[bool, typer.Option("--history/--no-history", help="Look through all commits too.")] = True,
     rule: Annotated[list[str] | None, typer.Option("--rule", help="Only these rules; may be repeated.")] = None,
-    output: Annotated[str, typer.Option("--output", "-o", help="table, json or yaml.")] = "table",
+    output: Output = "table",
 ) -> None:
     """Find secrets in the clear: Secret manifests, private keys, tokens, passwords in URLs, random values of telling names.
 

@@ -15,7 +15,7 @@ from moorage.cli.secrets.files import Values, read_file, values_of, write_privat
 from moorage.cli.secrets.gathering import gather
 from moorage.cli.secrets.keys import current_key
 from moorage.cli.secrets.manifests import documents, replaced
-from moorage.cli.secrets.reading import Output, show
+from moorage.cli.secrets.reading import show
 from moorage.cli.secrets.way import (
     NO_DATA_DIR,
     ContextName,
@@ -23,6 +23,7 @@ from moorage.cli.secrets.way import (
     Document,
     KubeconfigFile,
     Namespace,
+    Output,
     Way,
     open_way,
 )

@@ -23,6 +23,15 @@ KubeconfigFile = Annotated[
 ]
 ContextName = Annotated[str, typer.Option("--context", help="A context of the kubeconfig; default: its current one.")]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Default: the context's namespace, or default.")]
+
+
+def _known_form(output: str) -> str:
+    if output not in ("table", "json", "yaml"):
+        fail(f'--output "{output}": must be table, json or yaml')
+    return output
+
+
+Output = Annotated[str, typer.Option("--output", "-o", callback=_known_form, help="table, json or yaml.")]
 SecretName = Annotated[str, typer.Argument(metavar="NAME", help="The Secret's name.")]
 
 NO_DATA_DIR = DEFAULT_DATA_DIR
