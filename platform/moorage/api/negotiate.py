@@ -27,9 +27,9 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH: Final = "application/strategic-merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 PATCH_TYPES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY_PATCH)
-_PROTO: Final = "application/com.github.proto-openapi.spec"
-_OPENAPI_V2: Final = (JSON, f"{_PROTO}.v2@v1.0+protobuf", f"{_PROTO}.v2.v1.0+protobuf")
-_OPENAPI_V3: Final = (JSON, f"{_PROTO}.v3@v1.0+protobuf", f"{_PROTO}.v3.v1.0+protobuf")
+OPENAPI_V2_PROTOBUF: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+_OPENAPI_V2: Final = (JSON, OPENAPI_V2_PROTOBUF, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+"""The last is how kubectl asks; it is no media type (RFC 6838 has no "@"), so answers are called by the other name."""
 
 _CONVERSIONS: Final = frozenset(
     ("meta.k8s.io", version, kind)
@@ -85,8 +85,8 @@ def for_discovery(accept: str) -> Accepted:
 
 @lru_cache(256)
 def for_openapi_v2(accept: str) -> Accepted:
-    """How to answer ``/openapi/v2``: JSON. A client that takes nothing but protobuf gets 406."""
-    return _choose(accept, (JSON,), frozenset())
+    """How to answer ``/openapi/v2``: JSON, or the protobuf that kubectl asks for."""
+    return _choose(accept, _OPENAPI_V2, frozenset())
 
 
 @lru_cache(256)

@@ -19,7 +19,7 @@ from moorage.api.encode import dumps, yaml_bytes
 from moorage.api.entrance import client_of, outcome_of
 from moorage.api.errors import ApiError, no_such_path
 from moorage.api.failures import refusal_of
-from moorage.api.negotiate import YAML, for_discovery, for_openapi_v2, for_openapi_v3
+from moorage.api.negotiate import JSON, OPENAPI_V2_PROTOBUF, YAML, for_discovery, for_openapi_v2, for_openapi_v3
 from moorage.api.request import new_request_id
 from moorage.api.router import Router, method_not_allowed
 from moorage.api.service import Service, denied
@@ -105,13 +105,15 @@ class _Endpoints:
     async def openapi_v2(self, request: Request) -> Response:
         """One document for all kinds."""
         await self._permit(request)
-        for_openapi_v2(request.headers.get("accept", ""))
+        asked = for_openapi_v2(request.headers.get("accept", "")).media_type
         registry, zipped = self._service.registry, _takes_gzip(request)
-        tag = f'"{openapi.v2_hash(registry)}"'
+        protobuf = asked != JSON
+        form = OPENAPI_V2_PROTOBUF if protobuf else JSON
+        tag = f'"{openapi.v2_hash(registry)}{"-protobuf" if protobuf else ""}"'
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"etag": tag})
         # Rendering for the first time takes a while: not in the event loop.
-        return _published(await asyncio.to_thread(openapi.v2, registry, zipped), zipped, tag)
+        return _published(await asyncio.to_thread(openapi.v2, registry, zipped, protobuf), zipped, tag, form)
 
     async def openapi_index(self, request: Request) -> Response:
         """Where each group's document is."""
@@ -166,11 +168,11 @@ def _takes_gzip(request: Request) -> bool:
     return "gzip" in request.headers.get("accept-encoding", "")
 
 
-def _published(document: bytes, zipped: bool, tag: str) -> Response:
+def _published(document: bytes, zipped: bool, tag: str, form: str = JSON) -> Response:
     headers = {"etag": tag, "vary": "Accept-Encoding, Accept"}
     if zipped:
         headers["content-encoding"] = "gzip"
-    return Response(document, headers=headers, media_type="application/json")
+    return Response(document, headers=headers, media_type=form)
 
 
 def _json(value: Any) -> Response:

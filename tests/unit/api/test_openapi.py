@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from moorage.api import openapi
+from moorage.api.protobuf import wire
 from moorage.resources.builtin import builtin_registry
 from tests.unit.api.kinds import DEPLOYMENT, REGISTRY
 
@@ -164,3 +165,43 @@ def test_hashes_follow_the_registry() -> None:
     assert changed is not None
     item = orjson.loads(changed)["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]
     assert "patch" not in item
+
+
+def decoded(data: bytes) -> dict[int, list[bytes | int]]:
+    """Field number -> values, of one message."""
+    found: dict[int, list[bytes | int]] = {}
+    for number, value in wire.fields(data):
+        found.setdefault(number, []).append(value)
+    return found
+
+
+def named(data: bytes, field: int) -> dict[str, bytes]:
+    """A map in gnostic's form: a repeated field of (name, value)."""
+    pairs = [decoded(each) for each in decoded(data)[field] if isinstance(each, bytes)]
+    return {bytes(pair[1][0]).decode(): bytes(pair[2][0]) for pair in pairs}  # type: ignore[arg-type]  # lengths, not varints
+
+
+def test_v2_in_protobuf_says_what_it_says_in_json() -> None:
+    document = decoded(openapi.v2(REGISTRY, protobuf=True))
+    assert document[1] == [b"2.0"]
+    definitions = named(document[9][0], 1)  # type: ignore[arg-type]  # a message
+    assert set(definitions) == set(V2["definitions"])
+    for name, schema in V2["definitions"].items():
+        fields = decoded(definitions[name])
+        assert fields.get(4, [b""])[0] == schema.get("description", "").encode()
+        assert {each.decode() for each in fields.get(19, [])} == set(schema.get("required", ()))
+        properties = named(fields[25][0], 1) if "properties" in schema else {}
+        assert set(properties) == set(schema.get("properties", {}))
+        extensions = {each for each in schema if each.startswith("x-")}
+        assert set(named(definitions[name], 31) if 31 in fields else {}) == extensions
+    paths = named(document[8][0], 2)  # type: ignore[arg-type]  # a message
+    assert set(paths) == set(V2["paths"])
+    operations = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}
+    for path, item in V2["paths"].items():
+        assert set(decoded(paths[path])) - {9} == {operations[each] for each in item if each != "parameters"}
+    assert gzip.decompress(openapi.v2(REGISTRY, True, True)) == openapi.v2(REGISTRY, False, True)
+
+
+def test_every_kind_can_be_said_in_protobuf() -> None:
+    """What has no place in the form raises."""
+    assert len(openapi.v2(builtin_registry(), protobuf=True)) > 100_000

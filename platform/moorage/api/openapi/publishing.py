@@ -11,12 +11,14 @@ from typing import Any, Final
 import orjson
 
 import moorage
+from moorage.api.openapi import gnostic
 from moorage.api.openapi.paths import Paths
 from moorage.api.openapi.schemas import Definitions
 from moorage.resources.kind import Kind
 from moorage.resources.registry import Registry
 from moorage.resources.schemas import VERSION, definition
 
+PROTOBUF: Final = "v2 in protobuf"
 _INFO: Final = {"title": "Kubernetes", "version": VERSION}
 _BEARER: Final = {
     "type": "apiKey",
@@ -65,9 +67,14 @@ def v3(registry: Registry, path: str, gzipped: bool = False) -> bytes | None:
     return _document(registry, path, kinds, 3, gzipped) if kinds else None
 
 
-def v2(registry: Registry, gzipped: bool = False) -> bytes:
-    """JSON of ``/openapi/v2``."""
-    return _document(registry, "v2", list(registry), 2, gzipped)
+def v2(registry: Registry, gzipped: bool = False, protobuf: bool = False) -> bytes:
+    """JSON of ``/openapi/v2``, or the same in protobuf (``gnostic``)."""
+    if not protobuf:
+        return _document(registry, "v2", list(registry), 2, gzipped)
+    documents = _of(registry).documents
+    if PROTOBUF not in documents:
+        documents[PROTOBUF] = _compressed(gnostic.document(_render(list(registry), 2)))
+    return documents[PROTOBUF] if gzipped else gzip.decompress(documents[PROTOBUF])
 
 
 def _path(kind: Kind) -> str:
@@ -103,9 +110,13 @@ def _document(registry: Registry, name: str, kinds: list[Kind], version: int, gz
     documents = _of(registry).documents
     if name not in documents:
         rendered = orjson.dumps(_render(kinds, version), option=orjson.OPT_APPEND_NEWLINE)
-        documents[name] = gzip.compress(rendered, compresslevel=6, mtime=0)
+        documents[name] = _compressed(rendered)
     data = documents[name]
     return data if gzipped else gzip.decompress(data)
+
+
+def _compressed(rendered: bytes) -> bytes:
+    return gzip.compress(rendered, compresslevel=6, mtime=0)
 
 
 def _render(kinds: list[Kind], version: int) -> dict[str, Any]:
