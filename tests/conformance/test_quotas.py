@@ -244,12 +244,31 @@ async def test_scopes_can_be_no_more_than_their_kind(api: Rest, quotas: Quotas) 
 
 async def test_update_and_delete(api: Rest, quotas: Quotas) -> None:
     quotas.create("changes", {"cpu": "1", "memory": "500Mi"})
+    await quotas.shows("changes")  # after that nobody writes it but us
     read = api.get(f"{quotas.path}/changes")
     read["spec"]["hard"] = {"cpu": "2", "memory": "1Gi"}
     assert api.replace(f"{quotas.path}/changes", read)["spec"]["hard"] == {"cpu": "2", "memory": "1Gi"}
     await quotas.shows("changes")
     api.delete(f"{quotas.path}/changes")
     assert api.missing(f"{quotas.path}/changes")
+
+
+async def test_a_collection_is_listed_everywhere_patched_and_deleted(api: Rest, quotas: Quotas, namespace: str) -> None:
+    label = f"of={namespace}"
+    body = {
+        "metadata": {"name": "life", "labels": {"of": namespace}},
+        "spec": {"hard": {"cpu": "1", "memory": "500Mi"}},
+    }
+    api.create(quotas.path, body)
+    everywhere = api.get("/api/v1/resourcequotas", labelSelector=label)["items"]
+    assert [each["metadata"]["name"] for each in everywhere] == ["life"]
+    changed = api.patch(
+        f"{quotas.path}/life", {"metadata": {"labels": {"also": "x"}}, "spec": {"hard": {"memory": "750Mi"}}}
+    )
+    assert changed["spec"]["hard"] == {"cpu": "1", "memory": "750Mi"}
+    assert changed["metadata"]["labels"]["also"] == "x"
+    api.delete(quotas.path, labelSelector=label)
+    assert api.get("/api/v1/resourcequotas", labelSelector=label)["items"] == []
 
 
 async def test_a_status_can_be_written_and_leaves_the_spec(api: Rest, quotas: Quotas) -> None:
