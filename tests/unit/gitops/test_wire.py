@@ -66,6 +66,7 @@ async def test_a_deletion_has_no_pack() -> None:
     [
         (push("refs/heads/main", pack=b"PACK\0\0\0\2\0\1\0\0"), "65536 Git objects in one push; 100 is the limit"),
         (push(*(f"refs/heads/{i}" for i in range(9)), pack=PACK), "9 refs in one push; 5 is the limit"),
+        (push("refs/heads/a\nb", pack=PACK), "control characters"),
         (b"zzzz", "not a push"),
         (push("refs/heads/main")[:30], "ends too early"),
     ],

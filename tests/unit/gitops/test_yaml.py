@@ -159,6 +159,14 @@ def test_a_python_tag_constructs_nothing() -> None:
     assert parsed.value == {"a": ["exit 1"], "b": "x"}
 
 
+def test_numbers_past_every_type_are_texts_floats_or_refused() -> None:
+    (found,) = load("a: " + "9" * 100_000 + "\nb: 0x" + "f" * 17 + "\nc: 0b" + "1" * 64 + "\n")
+    assert found.value == {"a": "9" * 100_000, "b": "0x" + "f" * 17, "c": float(2**64)}
+    for text in ('{"a": ' + "9" * 390 + "}", '{"a": 1e999}'):
+        with pytest.raises(ManifestError, match="large"):
+            jsontext.load(text.encode(), LIMITS)
+
+
 def test_empty_documents_are_left_out() -> None:
     assert load("# only a comment\n---\n---\n~\n") == []
 

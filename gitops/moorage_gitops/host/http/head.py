@@ -6,6 +6,7 @@ pack: ``PACK``, version and number of objects, four bytes each.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from moorage_gitops.host.git.refs import ZERO
 
 MAX_HEAD = 4 << 20
 """Bytes of commands and options."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class BadPush(Exception):
@@ -68,6 +70,9 @@ def _parse(data: bytes, limits: GitLimits, *, complete: bool = False) -> PushHea
         refs = [
             command.partition(b"\0")[0].decode(errors="replace").split(" ", 2)[-1].rstrip("\n") for command in commands
         ]
+        if any(_CONTROL.search(ref) for ref in refs):
+            # Hooks are told of refs by lines: one with a line feed would keep them waiting for another.
+            raise BadPush("a ref's name must not contain control characters", [])
         if len(commands) > limits.commands:
             raise BadPush(f"{len(commands)} refs in one push; {limits.commands} is the limit", refs)
         options: list[bytes] = []

@@ -32,6 +32,8 @@ _INTEGER = re.compile(
 )
 _BASES = {"x": 16, "b": 2, "o": 8, "d": 10}
 _INT64 = 1 << 63
+_MOST_FIGURES = 64
+"""What an integer of 64 bits has in base two."""
 
 
 class WrongScalar(ValueError):
@@ -75,7 +77,10 @@ def as_json(value: Scalar) -> Scalar:
             raise WrongScalar("infinity and not-a-number have no JSON form; quote it if it is a text")
         return int(value) if value.is_integer() and abs(value) < _INT64 else value
     if isinstance(value, int) and not isinstance(value, bool) and not -_INT64 <= value < _INT64:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise WrongScalar("the number is too large") from None
     return value
 
 
@@ -96,11 +101,14 @@ def _number(text: str) -> Scalar:
     digits = text.replace("_", "")
     if (match := _INTEGER.match(digits)) and text[0] != ".":
         base = match.lastgroup or "d"
-        value = int(match[base], _BASES[base])
-        if match["sign"] == "-":
-            value = -value
-        if -_INT64 <= value < 2 * _INT64:
-            return value
+        figures = match[base].lstrip("0") or "0"
+        # More figures than 64 bits have in any base: reading them would take the square of their number.
+        if len(figures) <= _MOST_FIGURES:
+            value = int(figures, _BASES[base])
+            if match["sign"] == "-":
+                value = -value
+            if -_INT64 <= value < 2 * _INT64:
+                return value
     candidate = text if text[0] == "." else digits
     if _FLOAT.match(candidate) and math.isfinite(number := float(candidate)):
         return number
