@@ -46,6 +46,18 @@ _CONTROLLER_MANAGER = (
     rule("list watch", "*", "*"),
     rule("create", "core", "serviceaccounts/token"),
 )
+_NODE = (
+    rule(READ, "core", "services"),
+    rule("create get list watch", "core", "nodes"),
+    rule("patch update", "core", "nodes nodes/status"),
+    _EVENTS,
+    rule((*READ, "delete"), "core", "pods"),
+    rule("patch update", "core", "pods/status"),
+    rule(READ, "core", "configmaps secrets"),
+    rule("get", "core", "persistentvolumeclaims persistentvolumes"),
+    rule("create", "core", "serviceaccounts/token"),
+    rule("create delete get patch update", "coordination.k8s.io", "leases"),
+)
 _PROXIER = (
     rule("list watch", "core", "endpoints services"),
     rule(READ, "core", "nodes"),
@@ -85,10 +97,15 @@ def _approvers() -> tuple[Document, ...]:
 PARTS = (
     cluster_role("system:auth-delegator", _DELEGATION),
     *_approvers(),
+    cluster_role(
+        "system:heapster", (rule(READ, "core", "events namespaces nodes pods"), rule(READ, "apps", "deployments"))
+    ),
     cluster_role("system:kube-aggregator", (rule(READ, "core", "endpoints services"),)),
     cluster_role("system:kube-controller-manager", _CONTROLLER_MANAGER),
     cluster_role("system:kube-dns", (rule("list watch", "core", "endpoints services"),)),
     cluster_role("system:kube-scheduler", _SCHEDULER),
+    # Bound to nobody, as in Kubernetes since v1.8: what nodes may is in ``nodes``, and goes by their pods.
+    cluster_role("system:node", _NODE),
     cluster_role(
         "system:node-bootstrapper", (rule("create get list watch", _CERTIFICATES, "certificatesigningrequests"),)
     ),
