@@ -9,14 +9,15 @@ from tests.support.kubectl import Kubectl
 from tests.support.rest import Document
 
 PORT = 8080
-_HTTP = f"hostname > /tmp/index.html; trap 'exit 0' TERM; httpd -f -p {PORT} -h /tmp & wait"
+_HTTP = "echo {name} > /tmp/index.html; trap 'exit 0' TERM; httpd -f -p {port} -h /tmp & wait"
 _ASK = 'printf "GET / HTTP/1.0\\r\\n\\r\\n" | nc -w 2 {host} {port} 2>/dev/null | tail -1; echo'
 
 
 def server(image: str, name: str, app: str = "web", **spec: object) -> Document:
     """A pod labelled ``app`` that answers HTTP on port 8080 (by name: ``http``) with its name."""
     ports = [{"name": "http", "containerPort": PORT}]
-    return pod(name, container(image, _HTTP, ports=ports), labels={"app": app}, **spec)
+    script = _HTTP.format(name=name, port=PORT)
+    return pod(name, container(image, script, ports=ports), labels={"app": app}, **spec)
 
 
 def client(image: str, name: str = "client", app: str = "client", **spec: object) -> Document:
