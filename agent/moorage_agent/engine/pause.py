@@ -1,9 +1,12 @@
 """The sandbox's image, made here byte by byte: no registry and no compiler is needed to run a pod.
 
-A sandbox holds a pod's network and IPC namespaces. Its one program, as process 1, has three duties: end at once on
-SIGTERM or SIGINT (a process 1 ignores both by default, so it must ask for them), leave no zombies (``SIG_IGN`` with
+A sandbox holds a pod's network and IPC namespaces. Its one program, as process 1, has these duties: make a network
+namespace where it has the right to (``docs/decisions/a-sandbox-makes-its-own-network.md``), give up every right, end at once
+on SIGTERM or SIGINT (a process 1 ignores both by default, so it must ask for them), leave no zombies (``SIG_IGN`` with
 ``SA_NOCLDWAIT`` for SIGCHLD has the kernel reap orphans: sigaction(2)), and otherwise cost nothing. In C::
 
+    unshare(CLONE_NEWNET);                                 // EPERM where the engine has made the network
+    capset(&(struct __user_cap_header_struct){_LINUX_CAPABILITY_VERSION_3, 0}, {0, 0});
     sigaction(SIGCHLD, &(struct sigaction){SIG_IGN, SA_NOCLDWAIT}, NULL);
     sigprocmask(SIG_BLOCK, {SIGINT, SIGTERM}, NULL);       // a blocked signal waits, even for process 1
     while (sigtimedwait({SIGINT, SIGTERM}, NULL, NULL) < 0) ;   // EINTR
@@ -24,10 +27,16 @@ BASE = 0x400000
 HEADERS = 64 + 56
 SIGINT, SIGTERM, SIGCHLD = 2, 15, 17
 SIG_IGN, SA_NOCLDWAIT = 1, 2
+CLONE_NEWNET = 0x40000000
+CAPABILITY_VERSION_3 = 0x20080522
 
 ACTION = struct.pack("<QQQQ", SIG_IGN, SA_NOCLDWAIT, 0, 0)
 SIGNALS = struct.pack("<Q", 1 << (SIGINT - 1) | 1 << (SIGTERM - 1))
-DATA = ACTION + SIGNALS
+CAPABILITIES = struct.pack("<II", CAPABILITY_VERSION_3, 0)
+NO_CAPABILITIES = bytes(24)
+DATA = ACTION + SIGNALS + CAPABILITIES + NO_CAPABILITIES
+CAPABILITIES_AT = len(ACTION + SIGNALS)
+NO_CAPABILITIES_AT = len(ACTION + SIGNALS + CAPABILITIES)
 
 X86_64, AARCH64 = 62, 183
 """ELF machine numbers."""
@@ -80,7 +89,9 @@ def _x86_64() -> bytes:
         return b"\xbe" + struct.pack("<I", address)
 
     def assemble(data: int) -> bytes:
-        code = eax(13) + edi(SIGCHLD) + esi(data) + clear_rdx + size + syscall
+        code = eax(272) + edi(CLONE_NEWNET) + syscall
+        code += eax(126) + edi(data + CAPABILITIES_AT) + esi(data + NO_CAPABILITIES_AT) + syscall
+        code += eax(13) + edi(SIGCHLD) + esi(data) + clear_rdx + size + syscall
         code += eax(14) + edi(0) + esi(data + len(ACTION)) + syscall
         loop = eax(128) + edi(data + len(ACTION)) + b"\x31\xf6" + syscall + b"\x48\x85\xc0"  # ...; test rax, rax
         loop += b"\x78" + struct.pack("b", -(len(loop) + 2))  # js loop
@@ -96,11 +107,17 @@ def _aarch64() -> bytes:
     def mov(register: int, value: int) -> int:
         return 0xD2800000 | value << 5 | register
 
+    def mov_high(register: int, value: int) -> int:
+        return 0xD2A00000 | value << 5 | register
+
     def adr(register: int, distance: int) -> int:
         return 0x10000000 | (distance & 3) << 29 | (distance >> 2 & 0x7FFFF) << 5 | register
 
     def assemble(length: int) -> list[int]:
-        code: list[int] = [mov(8, 134), mov(0, SIGCHLD)]
+        code: list[int] = [mov(8, 97), mov_high(0, CLONE_NEWNET >> 16), svc, mov(8, 91)]
+        code += [adr(0, length + CAPABILITIES_AT - 4 * len(code))]
+        code += [adr(1, length + NO_CAPABILITIES_AT - 4 * len(code)), svc]
+        code += [mov(8, 134), mov(0, SIGCHLD)]
         code += [adr(1, length - 4 * len(code)), mov(2, 0), mov(3, 8), svc]
         code += [mov(8, 135), mov(0, 0)]
         code += [adr(1, length + len(ACTION) - 4 * len(code)), svc]

@@ -26,6 +26,7 @@ from moorage_agent.pods import actions, environment, hooks, naming, redaction
 from moorage_agent.pods import labels as names
 from moorage_agent.pods import spec as specs
 from moorage_agent.pods.materials import ImageFailure, Materials
+from moorage_agent.pods.namespaces import settled
 from moorage_agent.pods.networking import NetworkError
 from moorage_agent.pods.observed import POD, VOLUMES, Attempt, Failure, ImageState, attempt_of, every_container
 from moorage_agent.volumes import host_files, sources
@@ -95,7 +96,9 @@ class Operations:
         """Give a sandbox the network that the engine did not. Raises NetworkError."""
         worker, network = self._worker, self._node.network
         if network.mode != "bridge" and not worker.pod["spec"].get("hostNetwork"):
-            await network.attach(worker.pod, await self._node.engine.inspect(identity))
+            found = await self._node.engine.inspect(identity)
+            await settled(found.pid)
+            await network.attach(worker.pod, found)
 
     async def _create_sandbox(self, attempt: int) -> str:
         worker, node = self._worker, self._node

@@ -25,22 +25,36 @@ class Identity(NamedTuple):
 def sandbox_spec(
     pod: Pod, identity: Identity, image: str, attempt: int, *, hostname: str, network: str = "bridge"
 ) -> ContainerSpec:
-    """The sandbox: it holds network, IPC, host name and published ports, and has hardly any rights or memory."""
+    """The sandbox: it holds network, IPC, host name and published ports, and has hardly any rights or memory.
+
+    With ``network`` "none" it makes its network namespace itself, which is quicker than the engine
+    (``docs/decisions/a-sandbox-makes-its-own-network.md``), unless the engine must set ``net`` sysctls in it.
+    """
     spec = pod["spec"]
     host_network = bool(spec.get("hostNetwork"))
     security = spec.get("securityContext") or {}
+    own_network = network == "none" and not host_network and not _of_network(security.get("sysctls") or ())
     return ContainerSpec(
         name=names.container_name(pod, names.SANDBOX_NAME, attempt),
         image=image,
         labels=_labels(pod, identity, names.SANDBOX_NAME, attempt),
-        network="host" if host_network else network,
+        network="host" if host_network or own_network else network,
         ipc="host" if spec.get("hostIPC") else "shareable",
         pid="host" if spec.get("hostPID") else "",
         hostname="" if host_network else hostname,
         ports=[] if host_network or network != "bridge" else host_ports(pod),
         sysctls={one["name"]: one["value"] for one in security.get("sysctls") or ()},
-        security=Security(drop=("ALL",), read_only_root=True, options=("no-new-privileges",)),
+        security=Security(
+            add=("SYS_ADMIN",) if own_network else (),
+            drop=("ALL",),
+            read_only_root=True,
+            options=("no-new-privileges",),
+        ),
     )
+
+
+def _of_network(sysctls: Sequence[Mapping[str, Any]]) -> bool:
+    return any(one["name"].replace("/", ".").startswith("net.") for one in sysctls)
 
 
 def host_ports(pod: Pod) -> list[Port]:

@@ -31,6 +31,10 @@ def test_aarch64_code_is_what_an_assembler_makes() -> None:
     code = pause.binary("aarch64")[pause.HEADERS : -len(pause.DATA)]
     words = struct.unpack(f"<{len(code) // 4}I", code)
     svc = 0xD4000001
+    assert words[:3] == (0xD2800C28, 0xD2A80000, svc)  # mov x8, #97 (unshare); movz x0, #0x4000, lsl 16; svc #0
+    assert words[3] == 0xD2800B68  # mov x8, #91 (capset)
+    assert words[6] == svc
+    words = words[7:]
     assert words[0] == 0xD28010C8  # mov x8, #134 (rt_sigaction)
     assert words[1] == 0xD2800220  # mov x0, #17 (SIGCHLD)
     assert words[3:6] == (0xD2800002, 0xD2800103, svc)  # mov x2, #0; mov x3, #8; svc #0
@@ -45,6 +49,11 @@ def test_a_machine_without_code_is_named() -> None:
         pause.binary("riscv64")
 
 
+def _rights(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("CapPrm:")).split()[1], 16)
+
+
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="no code for this machine")
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 async def test_it_waits_and_ends_when_told(tmp_path: Path, ending: signal.Signals) -> None:
@@ -56,6 +65,7 @@ async def test_it_waits_and_ends_when_told(tmp_path: Path, ending: signal.Signal
 
     try:
         await until(lambda: Path(f"/proc/{process.pid}/syscall").read_text().startswith(waiting))
+        assert _rights(process.pid) == 0
         process.send_signal(signal.SIGCHLD)
         process.send_signal(ending)
         await until(lambda: process.returncode is not None, timeout=5)
