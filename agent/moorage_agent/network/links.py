@@ -18,6 +18,8 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from moorage_agent.visiting import network_of
+
 NEXT_HOP = "169.254.1.1"
 """What pods route to; the other end of their link answers for it by its written-down neighbour."""
 NUD_PERMANENT = 0x80
@@ -93,7 +95,7 @@ class Links:
             _write(f"/proc/sys/net/ipv4/conf/{name}/rp_filter", "0")
             # A pod's router advertisements must not become the node's routes (CVE-2020-10749).
             _write(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", "1")
-            with contextlib.closing(IPRoute(netns=f"/proc/{pid}/ns/net")) as pod:
+            with contextlib.closing(_netlink_within(pid)) as pod:
                 _configure(pod, address, outer)
             self._netlink.link("set", index=number, state="up")
             self._netlink.neigh("replace", dst=address, lladdr=inner, ifindex=number, state=NUD_PERMANENT)
@@ -163,6 +165,12 @@ class Links:
             self._netlink.neigh("replace", dst=router, lladdr=lladdr, ifindex=number, state=NUD_PERMANENT)
             self._netlink.fdb("replace", ifindex=number, lladdr=lladdr, dst=node, state=NUD_PERMANENT)
         return router
+
+
+def _netlink_within(pid: int) -> IPRoute:
+    """A netlink socket in the network of process ``pid``."""
+    with network_of(pid):
+        return IPRoute()
 
 
 def _configure(pod: IPRoute, address: str, outer: str) -> None:

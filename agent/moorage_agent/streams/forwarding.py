@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,13 +14,11 @@ from moorage.client.channels import Channel, Channels
 from moorage.client.tunnel import Stream
 from moorage_agent.engine.contract import Engine, EngineError
 from moorage_agent.streams.finding import Find, Pod, pod_of, refusal
+from moorage_agent.visiting import network_of
 
 CONNECT = 10.0
 """Seconds for a connection to a pod."""
 PIECE = 64 * 1024
-CLONE_NEWNET = 0x40000000
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Forwarding:
@@ -77,25 +73,8 @@ class Forwarding:
 
 def _socket_within(pid: int) -> socket.socket:
     """A socket in the network of process ``pid``: it stays where it was made (network_namespaces(7))."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            _enter(there)
-            try:
-                return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            finally:
-                _enter(home)
-        finally:
-            os.close(there)
-    finally:
-        os.close(home)
-
-
-def _enter(namespace: int) -> None:
-    if _libc.setns(namespace, CLONE_NEWNET) < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"setns: {os.strerror(number)}")
+    with network_of(pid):
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
 
 async def _copy(channels: Channels, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
