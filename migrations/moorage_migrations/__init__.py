@@ -13,9 +13,9 @@ from sqlalchemy.pool import NullPool
 LOCK = "SELECT pg_advisory_lock(hashtextextended('moorage migrations', 0))"
 
 
-def upgrade(url: str, password: str | None = None) -> None:
-    """Bring the database at ``url`` (libpq URL) to this program's schema. Blocks; safe to call from many servers at
-    once, the others wait. Raises ``sqlalchemy.exc.DBAPIError`` or ``psycopg.OperationalError``.
+def upgrade(url: str, password: str | None = None, *, revision: str = "head") -> None:
+    """Bring the database at ``url`` (libpq URL) to this program's schema, or to an earlier ``revision`` of it. Blocks; safe
+    to call from many servers at once, the others wait. Raises ``sqlalchemy.exc.DBAPIError`` or ``psycopg.OperationalError``.
     """
     engine = create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(url, password=password), poolclass=NullPool
@@ -27,5 +27,5 @@ def upgrade(url: str, password: str | None = None) -> None:
         config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
         lock.rollback()

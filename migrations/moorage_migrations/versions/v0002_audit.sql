@@ -35,6 +35,10 @@ CREATE TABLE audit_heads (
 );
 INSERT INTO audit_heads SELECT 0, sha256(convert_to('moorage audit commits ' || uid, 'UTF8')) FROM cluster;
 
+-- A row comes with each commit and goes with the next sweep: the share of dead ones says nothing about a table of one row.
+ALTER TABLE audit_heads SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
+ALTER TABLE batches SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000);
+
 -- Where a chain begins since older rows were dropped for their age.
 CREATE TABLE audit_floors (
     chain text COLLATE "C" PRIMARY KEY,

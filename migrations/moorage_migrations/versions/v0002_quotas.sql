@@ -1,6 +1,9 @@
 -- Quotas: limits are set by the commit that writes their object, and every charge is netted in the commit that makes it.
 -- A charge is an object of resource -> amount, and under "@" its class: {"scopes": [...], "priorityClass": "x"}.
 
+-- Few rows, each updated by very many commits.
+ALTER TABLE quotas SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
 -- Whether a charge of class p_class counts against a matcher: [{"scope", "operator", "values"}], all of which must hold.
 -- Scopes that a class has a value for (priorityClass, volumeAttributesClass: a text, or several) know In, NotIn, Exists and
 -- DoesNotExist, and a list matches where one of its values does; the others are in the class's "scopes" or they are not.

@@ -1,15 +1,17 @@
 """Verification of the audit's chains: every hash is computed anew, and the first row of each chain that does not fit is named.
 
-All chains are walked side by side in the order of time, which needs no sorting; a clock that was set back makes rows come
-early, and those wait until the ones before them have come. Anchors (the heads of servers' chains, told by the chain of
-commits) and the head on record show whether the end of a chain is missing.
+All chains are walked side by side in the order of time, which needs no sorting; a clock that was set back, or a server that
+wrote a little late, makes rows come early, and those wait until the ones before them have come. Anchors (the heads of
+servers' chains, told by the chain of commits) and the head on record show whether the end of a chain is missing.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import orjson
@@ -26,18 +28,19 @@ EARLY = 10_000
 """Rows of one chain that may come before the one that is missing."""
 AT_ONCE = 2_000
 
-SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-UNLIMITED = (
-    "SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)"
-)
+UNLIMITED = "SELECT set_config('statement_timeout', '0', false)"
 CLUSTER = "SELECT uid FROM cluster"
 HEAD = "SELECT seq, hash FROM audit_heads ORDER BY seq DESC LIMIT 1"
 FLOORS = "SELECT chain, seq, hash FROM audit_floors"
-ROWS: LiteralString = """
+COLUMNS: LiteralString = """
 SELECT (extract(epoch FROM at) * 1000000)::bigint, chain, seq, server, request_id, actor, verb, storage_group, resource,
-       subresource, namespace, name, source_commit, allowed, code, revision, old_digest, new_digest, detail::text, hash
-FROM audit ORDER BY at, chain, seq
+       subresource, namespace, name, source_commit, allowed, code, revision, old_digest, new_digest, detail::text, hash, at
+FROM audit
 """
+NEXT: LiteralString = f"""
+{COLUMNS} WHERE at >= %s AND (at, chain, seq) > (%s, %s, %s) ORDER BY at, chain, seq LIMIT %s
+"""
+LATE: LiteralString = f"{COLUMNS} WHERE chain = %s AND seq BETWEEN %s AND %s ORDER BY seq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +80,20 @@ class Walk:
     """The state of a verification; pure, so that it can be fed with rows from anywhere.
 
     ``kept`` is a head that was written down elsewhere: who can write every table can compute a whole chain anew, but not one
-    that still goes through it.
+    that still goes through it. ``head`` is the position on record of the chain of commits before the first row was read.
     """
 
     def __init__(
-        self, cluster: str, floors: Sequence[tuple[str, int, bytes]], kept: tuple[int, str] | None = None
+        self,
+        cluster: str,
+        floors: Sequence[tuple[str, int, bytes]],
+        kept: tuple[int, str] | None = None,
+        head: tuple[int, bytes] | None = None,
     ) -> None:
         self.rows = 0
         self.problems: list[Problem] = []
         self._cluster = cluster
+        self._head = head
         self._chains = {chain: _Chain(seq, bytes(digest)) for chain, seq, digest in floors}
         self._floors = {chain: seq for chain, seq, _ in floors}
         self._kept = kept
@@ -104,8 +112,8 @@ class Walk:
 
     def take(self, row: Sequence[Any]) -> None:
         """The next row."""
-        self.rows += 1
         state = self._chain(row[1])
+        self.rows += 1
         if state.broken:
             return
         if row[2] != state.seq + 1:
@@ -116,8 +124,13 @@ class Walk:
             # Where it breaks the chain, nothing waits any more.
             self._check(state, waiting)
 
-    def finish(self, head: tuple[int, bytes] | None) -> None:
-        """All rows were taken; ``head`` is the position on record of the chain of commits."""
+    def gaps(self) -> Sequence[tuple[str, int, int]]:
+        """(chain, first, last) of the rows for which others wait."""
+        waiting = ((name, state) for name, state in self._chains.items() if state.early)
+        return [(name, state.seq + 1, min(state.early) - 1) for name, state in waiting]
+
+    def finish(self, last: tuple[int, bytes] | None) -> None:
+        """All rows were taken; ``last`` is the position on record of the chain of commits after that."""
         for name, state in self._chains.items():
             if state.broken:
                 continue
@@ -130,13 +143,13 @@ class Walk:
         state = self._chain(COMMITS)
         if state.broken:
             return
-        if head is None:
+        if self._head is None or last is None:
             self._found(state, Problem(COMMITS, state.seq, "the head on record is missing"))
-        elif head[0] > state.seq:
-            what = f"its end is missing: the head on record is {head[0]}"
+        elif self._head[0] > state.seq:
+            what = f"its end is missing: the head on record is {self._head[0]}"
             self._found(state, Problem(COMMITS, state.seq + 1, what))
-        elif (state.seq, state.hash) != (head[0], bytes(head[1])):
-            self._found(state, Problem(COMMITS, head[0] + 1, "rows after the head on record"))
+        elif state.seq > last[0]:
+            self._found(state, Problem(COMMITS, last[0] + 1, "rows after the head on record"))
         elif self._kept is not None:
             self._check_reached(state, self._kept[0])
 
@@ -160,7 +173,7 @@ class Walk:
 
     def _check(self, state: _Chain, row: Sequence[Any]) -> None:
         micros, name, seq, server, *fields = row
-        revision, old, new, detail, digest = fields[11:]
+        revision, old, new, detail, digest = fields[11:16]
         own = row_digest(*fields[:11], detail)
         expected = chained(state.hash, own, seq, stamp(micros, server), revision, _bytes(old), _bytes(new))
         if expected != bytes(digest):
@@ -170,6 +183,8 @@ class Walk:
         state.seq, state.hash = seq, expected
         if name == COMMITS:
             self._check_kept(state)
+            if self._head is not None and self._head[0] == seq and bytes(self._head[1]) != expected:
+                self._found(state, Problem(name, seq, "the row is not the one of the head on record"))
         self._check_anchor(name, state, state.anchors.pop(seq, None))
         if name == COMMITS and fields[2] == "anchor":
             self._anchor(detail)
@@ -215,25 +230,62 @@ def _bytes(digest: Any) -> bytes | None:
 async def verify(
     connection: Connection, progress: Callable[[int], None] | None = None, kept: tuple[int, str] | None = None
 ) -> Report:
-    """Read everything in one snapshot and check it. Raises Unavailable."""
+    """Read everything up to now and check it. Raises Unavailable.
+
+    Each part is read by itself: a snapshot of minutes would keep PostgreSQL from cleaning up behind the commits. The end is
+    read first, and rows are only ever added before it.
+    """
     try:
-        async with connection.transaction():
-            await connection.execute(SNAPSHOT)
-            await connection.execute(UNLIMITED)
-            cluster = await (await connection.execute(CLUSTER)).fetchone()
-            assert cluster is not None
-            walk = Walk(cluster[0], await (await connection.execute(FLOORS)).fetchall(), kept)
-            head = await (await connection.execute(HEAD)).fetchone()
-            async with connection.cursor("audit_walk", binary=True) as cursor:
-                cursor.itersize = AT_ONCE
-                await cursor.execute(ROWS)
-                async for row in cursor:
-                    walk.take(row)
-                    if progress is not None and walk.rows % AT_ONCE == 0:
-                        progress(walk.rows)
+        await connection.execute(UNLIMITED)
+        while True:
+            floors = await (await connection.execute(FLOORS)).fetchall()
+            walk = await _walked(connection, floors, progress, kept)
+            # Where the oldest day was dropped meanwhile, its rows seem to be missing.
+            if floors == await (await connection.execute(FLOORS)).fetchall():
+                break
     except psycopg.OperationalError as error:
         raise Unavailable(f"PostgreSQL went away: {error}") from error
-    walk.finish(None if head is None else (head[0], bytes(head[1])))
     seq, digest = walk.position(COMMITS)
     log.info("audit verified", extra={"action": "verify", "rows": walk.rows, "problems": len(walk.problems)})
     return Report(walk.rows, walk.chains, (seq, digest.hex()), walk.problems)
+
+
+async def _walked(
+    connection: Connection,
+    floors: Sequence[tuple[str, int, bytes]],
+    progress: Callable[[int], None] | None,
+    kept: tuple[int, str] | None,
+) -> Walk:
+    cluster = await (await connection.execute(CLUSTER)).fetchone()
+    assert cluster is not None
+    walk = Walk(cluster[0], floors, kept, await (await connection.execute(HEAD)).fetchone())
+    await _walk(connection, walk, progress)
+    await _take_late(connection, walk)
+    walk.finish(await (await connection.execute(HEAD)).fetchone())
+    return walk
+
+
+async def _walk(connection: Connection, walk: Walk, progress: Callable[[int], None] | None) -> None:
+    at, chain, seq = datetime(1970, 1, 1, tzinfo=UTC), "", 0
+    cursor = connection.cursor(binary=True)
+    while True:
+        found = await (await cursor.execute(NEXT, (at, at, chain, seq, AT_ONCE))).fetchall()
+        for row in found:
+            walk.take(row)
+        if progress is not None:
+            progress(walk.rows)
+        if len(found) < AT_ONCE:
+            return
+        chain, seq, at = found[-1][1], found[-1][2], found[-1][-1]
+        # Hashing is work for the processor: others get the event loop in between.
+        await asyncio.sleep(0)
+
+
+async def _take_late(connection: Connection, walk: Walk) -> None:
+    """Rows that a server wrote behind the place where the walk was: what it has gathered is a little older than it is there."""
+    gaps: Sequence[tuple[str, int, int]] = ()
+    while gaps != (gaps := walk.gaps()):
+        for gap in gaps:
+            cursor = connection.cursor(binary=True)
+            for row in await (await cursor.execute(LATE, gap)).fetchall():
+                walk.take(row)

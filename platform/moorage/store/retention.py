@@ -26,12 +26,18 @@ SWEEP = (
     "DELETE FROM audit_heads WHERE seq < (SELECT max(seq) FROM audit_heads)",
 )
 VERSIONS = "DELETE FROM secret_versions WHERE deleted_at < clock_timestamp() - make_interval(secs => %s)"
-# Of each ref the last pushes stay, however old: they tell how it came to where it is.
+# Of each ref that is there the last pushes stay, however old: they tell how it came to where it is. But a repository has a
+# limit of its own, for one that is pushed to without end, or to ever new refs.
 PUSHES = """
 DELETE FROM git_pushes p USING (
-    SELECT id, row_number() OVER (PARTITION BY repository, ref ORDER BY id DESC) AS age FROM git_pushes
+    SELECT g.id, row_number() OVER (PARTITION BY g.repository, g.ref ORDER BY g.id DESC) AS of_ref,
+           row_number() OVER (PARTITION BY g.repository ORDER BY g.id DESC) AS of_repository,
+           EXISTS (SELECT FROM git_refs r WHERE r.repository = g.repository AND r.ref = g.ref) AS there
+    FROM git_pushes g
 ) n
-WHERE n.id = p.id AND n.age > %s AND p.at < clock_timestamp() - make_interval(secs => %s)
+WHERE n.id = p.id AND (
+    n.of_repository > %s
+    OR ((n.of_ref > %s OR NOT n.there) AND p.at < clock_timestamp() - make_interval(secs => %s)))
 """
 AUDIT = """
 SELECT name, upper, pending FROM moorage_audit_partitions_2() WHERE upper < clock_timestamp() - make_interval(secs => %s)
@@ -53,7 +59,7 @@ async def sweep(connection: Connection, settings: StoreSettings) -> None:
     for statement in SWEEP:
         await connection.execute(statement.encode())
     await connection.execute(VERSIONS, (settings.deleted_secrets_age,))
-    await connection.execute(PUSHES, (settings.pushes_kept, settings.pushes_age))
+    await connection.execute(PUSHES, (settings.pushes_most, settings.pushes_kept, settings.pushes_age))
     await forget_audit(connection, settings.audit_age)
 
 

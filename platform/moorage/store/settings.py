@@ -45,3 +45,5 @@ class StoreSettings:
     pushes_kept: int = 100
     """Pushes of each Git ref that stay however old they are; others are forgotten after ``pushes_age``."""
     pushes_age: float = 30 * 86400.0
+    pushes_most: int = 2000
+    """Pushes of one repository, whatever their refs and age."""

@@ -304,6 +304,28 @@ async def test_chains_of_many_servers_hold(database_url: str) -> None:
         assert len(await rows(servers[0], resource="pods")) == 273
 
 
+async def test_verifying_needs_no_rest(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that are added meanwhile, some of them behind the place that has been read already, are not taken for tampering."""
+    monkeypatch.setattr("moorage.store.audit_verify.AT_ONCE", 5)
+    async with store(database_url, "one") as one, store(database_url, "two") as two:
+        done = asyncio.Event()
+
+        async def work() -> None:
+            number = 0
+            while not done.is_set():
+                number += 1
+                two.audit_chain.record(replace(read_secret(f"r{number}"), at=time.time() - 0.2))
+                await one.commit([create(key(f"p{number}"))], ALICE)
+                await two.commit([create(key(f"q{number}"))], ALICE)
+
+        working = asyncio.create_task(work())
+        reports = [await one.audit.verify() for _ in range(6)]
+        done.set()
+        await working
+        assert [report.problems for report in reports] == [[]] * 6
+        assert reports[-1].rows > reports[0].rows
+
+
 async def test_filters_and_pages(database_url: str) -> None:
     async with store(database_url) as one:
         for number in range(5):
