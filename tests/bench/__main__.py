@@ -1,6 +1,6 @@
 """``make bench``: start an installation, put each load on it, print one table.
 
-``python -m tests.bench [PART ...]`` measures only the named parts: api, lists, pods, push, watch, schedule, start, fairness.
+``python -m tests.bench [PART ...]`` measures only the named parts: api, lists, pods, push, watch, schedule, start, fairness, services.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from tests.bench import fairness, memory, pods, push, schedule, watch, wrk
+from tests.bench import fairness, memory, pods, push, schedule, services, watch, wrk
 from tests.bench.installation import Installation, installation
 from tests.bench.table import Row, render
 
@@ -118,6 +118,11 @@ async def starts(target: Installation) -> list[Row]:
     ]
 
 
+async def service_rules(_target: Installation) -> list[Row]:
+    """Rules of Services in the kernel; they need no installation."""
+    return await services.measure()
+
+
 async def _clear(target: Installation, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/pods"
     async with target.session.delete(target.url + path, params={"gracePeriodSeconds": "0"}) as response:
@@ -136,7 +141,7 @@ def _big_pod(namespace: str, number: int) -> dict[str, object]:
 
 PARTS: dict[str, Callable[[Installation], Awaitable[list[Row]]]] = {
     "start": starts, "pods": pod_starts, "push": pushes, "watch": watches, "api": api, "lists": lists,
-    "schedule": schedules, "fairness": fairness.fairness,
+    "schedule": schedules, "fairness": fairness.fairness, "services": service_rules,
 }  # fmt: skip
 
 NEED_A_NODE = {"start", "pods", "push"}
