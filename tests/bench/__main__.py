@@ -1,6 +1,7 @@
 """``make bench``: start an installation, put each load on it, print one table.
 
-``python -m tests.bench [PART ...]`` measures only the named parts: api, lists, pods, push, watch, schedule, start, fairness, services.
+``python -m tests.bench [PART ...]`` measures only the named parts: api, lists, pods, push, watch, schedule, start, fairness,
+services.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the kernel's rules cost: 1,000 Services with 5,000 endpoints, all of them and one change. ``python -m tests.bench services``.
+"""What the kernel's rules cost: 1,000 Services with 5,000 endpoints, all of them and one change.
 
 The rules are made and loaded as an agent does it, into a table of a name of its own that is removed at the end.
 """
