@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.kubectl import Kubectl
 from tests.support.rest import STRATEGIC, Document, Rest
-from tests.support.wait import until
+from tests.support.wait import throughout, until
 
 pytestmark = pytest.mark.docker
 
@@ -168,3 +168,30 @@ async def test_volume_attributes_classes(api: Rest, name: str) -> None:
         assert refused.code in (409, 422)
         api.delete(ATTRIBUTES, labelSelector=f"e2e={name}")
         assert next(events)[0] == "DELETED"
+
+
+async def test_a_claim_in_use_goes_with_its_last_pod(api: Rest, namespace: str, name: str, claims: str) -> None:
+    made = api.create(claims, claim("used", name))
+    assert made["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    spec = {
+        "containers": [{"name": "main", "image": "none.local/x:1"}],
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "used"}}],
+        "nodeName": "nowhere",
+        "schedulerName": "nobody",
+    }
+    api.create(pods, {"metadata": {"name": "user"}, "spec": spec})
+    assert api.delete(f"{claims}/used")["metadata"]["deletionTimestamp"]
+    await throughout(lambda: api.get(f"{claims}/used") is not None, seconds=1.0)
+    api.delete(f"{pods}/user", gracePeriodSeconds="0")
+    await until(partial(api.missing, f"{claims}/used"))
+
+
+async def test_a_bound_volume_goes_when_it_is_released(api: Rest, name: str) -> None:
+    path = f"{VOLUMES}/{name}"
+    assert api.create(VOLUMES, volume(name, name))["metadata"]["finalizers"] == ["kubernetes.io/pv-protection"]
+    api.patch(f"{path}/status", {"status": {"phase": "Bound"}})
+    api.delete(path)
+    await throughout(lambda: api.get(path) is not None, seconds=1.0)
+    api.patch(f"{path}/status", {"status": {"phase": "Released"}})
+    await until(partial(api.missing, path))

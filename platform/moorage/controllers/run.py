@@ -25,6 +25,7 @@ from moorage.controllers.nodes.evictor import TaintEvictionController
 from moorage.controllers.nodes.lifecycle import NodeLifecycleController
 from moorage.controllers.nodes.pod_gc import PodGarbageCollector
 from moorage.controllers.policies.controller import NetworkPolicyController
+from moorage.controllers.protection.controller import ProtectionController
 from moorage.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
 from moorage.controllers.rollouts.controller import RolloutController
 from moorage.controllers.tenants.controller import TenantController
@@ -53,6 +54,7 @@ _ALL = (
     TenantController,
     CertificatesController,
     DisruptionController,
+    ProtectionController,
     RolloutController,
     GarbageCollector,  # last: it follows what is left with metadata only
 )

@@ -15,6 +15,8 @@ from moorage.resources.printing import AGE, NAME, at, text
 _STORAGE = "io.k8s.api.storage.v1"
 DEFAULT_ANNOTATION = "storageclass.kubernetes.io/is-default-class"
 _OLD_DEFAULT_ANNOTATION = "storageclass.beta.kubernetes.io/is-default-class"
+CLAIM_PROTECTION, VOLUME_PROTECTION = "kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"
+"""Finalizers of claims that pods mount, and of volumes that claims have."""
 RECLAIM_POLICIES = ("Delete", "Retain")
 BINDING_MODES = ("Immediate", "WaitForFirstConsumer")
 _MOST_PARAMETERS = 512

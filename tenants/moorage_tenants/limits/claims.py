@@ -1,6 +1,7 @@
-"""The admission of claims: those without a class get the default one, and those whose class allows it may grow.
+"""The admission of claims and volumes: claims without a class get the default one, those whose class allows it may grow, and
+what is in use is kept until it is not (``moorage.controllers.protection`` lets it go).
 
-Source: the ``DefaultStorageClass`` and ``PersistentVolumeClaimResize`` plugins of Kubernetes.
+Source: the ``DefaultStorageClass``, ``PersistentVolumeClaimResize`` and ``StorageObjectInUseProtection`` plugins of Kubernetes.
 """
 
 from __future__ import annotations
@@ -12,9 +13,13 @@ from moorage.resources import quantity
 from moorage.resources.core.access_modes import CLASS_ANNOTATION, storage_class_of
 from moorage.resources.kind import Document, FieldError
 from moorage.resources.printing import at
-from moorage.resources.storage import STORAGE_CLASS, is_default_class
+from moorage.resources.storage import CLAIM_PROTECTION, STORAGE_CLASS, VOLUME_PROTECTION, is_default_class
 from moorage_tenants.limits.reading import Decoded, refusal
 
+_PROTECTION = {
+    ("", "persistentvolumeclaims"): CLAIM_PROTECTION,
+    ("", "persistentvolumes"): VOLUME_PROTECTION,
+}
 _SIZE = "spec.resources.requests.storage"
 
 
@@ -25,9 +30,15 @@ class Claims:
         self._classes = Decoded()
 
     async def mutate(self, request: AdmissionRequest) -> None:
-        """Name the default class, where the claim names none and there is one."""
+        """Protect what is new; name the default class, where the claim names none and there is one."""
         claim = request.document
-        if claim is None or not _is_claim(request) or request.operation != "CREATE":
+        if claim is None or request.operation != "CREATE" or request.subresource:
+            return
+        if finalizer := _PROTECTION.get((request.kind.group, request.kind.plural)):
+            finalizers = claim.setdefault("metadata", {}).setdefault("finalizers", [])
+            if finalizer not in finalizers:
+                finalizers.append(finalizer)
+        if not _is_claim(request):
             return
         spec = claim.setdefault("spec", {})
         if spec.get("storageClassName") is not None or CLASS_ANNOTATION in at(claim, "metadata.annotations", {}):

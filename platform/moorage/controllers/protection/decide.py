@@ -1,0 +1,45 @@
+"""Who uses a claim, and what releases an object. Source: Kubernetes' ``pvcprotection`` and ``pvprotection`` controllers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from moorage.client import operations
+from moorage.client.objects import Document, is_deleting, key_of, uid_of
+from moorage.client.operations import Operation
+from moorage.client.resource import Resource
+from moorage.controllers.pods import node_name
+from moorage.resources.storage import CLAIM_PROTECTION, VOLUME_PROTECTION
+
+FINALIZERS = {"persistentvolumeclaims": CLAIM_PROTECTION, "persistentvolumes": VOLUME_PROTECTION}
+
+
+def claims_of(pod: Document) -> Iterator[str]:
+    """Names of the claims that a pod mounts. One without a node mounts nothing yet, and no node starts it with a claim that is
+    going. A generic ephemeral volume's claim is named after pod and volume.
+    """
+    if not node_name(pod):
+        return
+    for volume in pod["spec"].get("volumes") or ():
+        if "persistentVolumeClaim" in volume:
+            yield str(volume["persistentVolumeClaim"].get("claimName", ""))
+        elif "ephemeral" in volume:
+            yield f"{pod['metadata']['name']}-{volume.get('name', '')}"
+
+
+def waits(resource: Resource, document: Document) -> bool:
+    """Whether the object is to go and only our finalizer may be in the way."""
+    return is_deleting(document) and FINALIZERS[resource.plural] in (document["metadata"].get("finalizers") or ())
+
+
+def is_bound(volume: Document) -> bool:
+    """Whether a claim has the volume."""
+    return (volume.get("status") or {}).get("phase") == "Bound"
+
+
+def release(resource: Resource, document: Document) -> Operation:
+    """Take our finalizer away from the object as it was read."""
+    metadata = document["metadata"]
+    left = [each for each in metadata["finalizers"] if each != FINALIZERS[resource.plural]]
+    change = {"metadata": {"uid": uid_of(document), "resourceVersion": metadata["resourceVersion"], "finalizers": left}}
+    return operations.patch(resource, *key_of(document), change)
