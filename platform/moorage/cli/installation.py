@@ -147,8 +147,11 @@ def remove(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """End the platform and delete everything that it kept: database, secrets, repositories, containers."""
-    from moorage.cli.pods import end_networks, end_pods
+    """End the platform and delete everything that it kept: database, secrets, repositories, containers, links and rules.
+
+    The directory of an agent that was started alone (moorage agent) is removed likewise, once that agent has ended.
+    """
+    from moorage.cli.pods import end_networks, end_pods, is_node
     from moorage.supervisor.layout import Layout, SetupError
     from moorage.supervisor.shutdown import delete
     from moorage.supervisor.shutdown import down as end
@@ -157,8 +160,11 @@ def remove(
     if not layout.root.exists():
         print(f"{layout.root} does not exist")
         return
-    if not (layout.run.is_dir() and layout.tokens.is_dir()):
-        fail(f"{layout.root} is no data directory of Moorage; nothing was deleted")
+    try:
+        if not (is_node(layout) or (layout.run.is_dir() and layout.tokens.is_dir())):
+            fail(f"{layout.root} is no data directory of Moorage; nothing was deleted")
+    except SetupError as error:
+        fail(error)
     if not yes and not typer.confirm(f"Delete {layout.root} and everything in it?"):
         raise typer.Exit(1)
     try:

@@ -11,6 +11,7 @@ from moorage.supervisor.layout import Layout, SetupError
 
 CLUSTER, NODE, CONTAINER = "moorage.io/cluster-uid", "moorage.io/node", "moorage.io/container"
 SANDBOX = "POD"
+IDENTITY = "identity.json"
 GRACE_LABEL = "moorage.io/grace"
 """Labels that an agent puts on each container (``moorage_agent.pods.labels``)."""
 GRACE = 10
@@ -54,9 +55,27 @@ def end_networks(layout: Layout) -> None:
         remove(cluster, node)
 
 
+def is_node(layout: Layout) -> bool:
+    """Whether the directory is that of an agent that was started alone. Raises SetupError while that agent runs."""
+    if not (layout.root / IDENTITY).is_file():
+        return False
+    from moorage_agent.identity import IdentityError, lock
+    from moorage_agent.pods.labels import Owner
+
+    for cluster, node in _owners(layout):
+        try:
+            lock(Owner(cluster, node)).close()
+        except IdentityError as error:
+            raise SetupError(str(error)) from None
+    return True
+
+
 def _owners(layout: Layout) -> Iterator[tuple[str, str]]:
     """(cluster, node) of each agent that ever ran here, as it remembered itself."""
-    for file in sorted((layout.root / "agents").glob("*/identity.json")):
+    own = (
+        [file] if (file := layout.root / IDENTITY).is_file() else []
+    )  # the directory of an agent that was started alone
+    for file in (*own, *sorted((layout.root / "agents").glob(f"*/{IDENTITY}"))):
         try:
             known = json.loads(file.read_text("utf-8"))
             yield str(known["cluster"]), str(known["node"])

@@ -150,3 +150,6 @@ async def test_another_machine_joins_as_a_node(installation: Installation, tmp_p
     assert agent.returncode == 0
     assert file.read_text().strip().encode() not in said
     kubectl("delete", "node", "joined")
+    removed = moorage("remove", "--yes", "--data-dir", str(tmp_path / "state"))
+    assert removed.code == 0, removed.err
+    assert not (tmp_path / "state").exists()

@@ -13,7 +13,7 @@ import pytest
 
 from moorage.client.errors import ApiError
 from moorage_agent.joining import FILE, Credential, given_by, over_the_api
-from tests.support.installation import MOORAGE, Installation
+from tests.support.installation import MOORAGE, Installation, moorage
 from tests.support.rest import Rest
 from tests.support.wait import until
 
@@ -114,3 +114,5 @@ async def test_an_agent_joins_by_its_token_alone(installation: Installation, adm
         await until(ready, timeout=60)
         assert (tmp_path / "data" / FILE).stat().st_mode & 0o777 == 0o600
     admin.delete(f"{NODES}/{node}")
+    removed = moorage("remove", "--yes", "--data-dir", str(tmp_path / "data"))
+    assert removed.code == 0, removed.err
