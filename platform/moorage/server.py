@@ -201,7 +201,7 @@ async def _compose(
                 *secret_parts.mounts(guard, store, store.secret_versions, transactor),
                 *audit_mounts(AuditEndpoints(guard, store.audit, store)),
             ],
-            metrics=[secret_parts.metrics],
+            metrics=[store.metrics, secret_parts.metrics],
             server=name,
             ca_pem=config.ca_pem,
         )

@@ -1,4 +1,8 @@
-"""Real PostgreSQL for tests: one cluster a session, one migrated template, one clone of it a test."""
+"""Real PostgreSQL for tests: one cluster a session, one migrated template, one clone of it a test.
+
+``MOORAGE_TEST_POSTGRES`` names another PostgreSQL (``/usr/lib/postgresql/15``, which holds ``bin``) to be used in place of the
+embedded one: the store must work on 15 and every later release.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,10 @@ import os
 import queue
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import psycopg
 import pytest
@@ -26,6 +32,24 @@ UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"
 """Fast, and lost with the machine; tests that crash PostgreSQL itself run a cluster of their own without these."""
 
 
+PROGRAMS = os.environ.get("MOORAGE_TEST_POSTGRES", "")
+NEWER = ("--locale-provider=", "--builtin-locale=")
+"""Options of initdb that PostgreSQL before 17 does not know, and does without."""
+
+
+class OtherPostgres(Postgres):
+    """A cluster of the PostgreSQL in ``PROGRAMS``."""
+
+    def __init__(self, directory: Path, *, log: int | IO[bytes] | None, settings: Mapping[str, str]) -> None:
+        super().__init__(directory, log=log, settings=settings)
+        self.place = replace(self.place, programs=Path(PROGRAMS))
+        # Of 18.
+        self._settings.pop("io_method", None)
+
+    def _run(self, program: str, *arguments: str, script: str = "") -> None:
+        super()._run(program, *(each for each in arguments if not each.startswith(NEWER)), script=script)
+
+
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[Postgres]:
     """The session's cluster, with a database ``moorage_template`` at the newest schema."""
@@ -34,7 +58,7 @@ def postgres_cluster() -> Iterator[Postgres]:
         # pytest's own temporary directories are private to us, and PostgreSQL may run as another user.
         directory.chmod(0o755)
         with (directory / "postgres.log").open("wb") as log:
-            cluster = Postgres(directory, log=log, settings=UNSAFE)
+            cluster = (OtherPostgres if PROGRAMS else Postgres)(directory, log=log, settings=UNSAFE)
             try:
                 cluster.start()
                 with psycopg.connect(cluster.url_for("postgres", SUPERUSER), autocommit=True) as connection:

@@ -80,11 +80,18 @@ class _Endpoints:
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _store_lines(self) -> list[str]:
+        up = ["# HELP moorage_store_up Whether PostgreSQL answers.", "# TYPE moorage_store_up gauge"]
         try:
             revision = await self._service.store.latest()
         except Unavailable:
-            return ["moorage_store_up 0"]
-        return ["moorage_store_up 1", f"moorage_store_revision {revision}"]
+            return [*up, "moorage_store_up 0"]
+        return [
+            *up,
+            "moorage_store_up 1",
+            "# HELP moorage_store_revision The newest resourceVersion.",
+            "# TYPE moorage_store_revision counter",
+            f"moorage_store_revision {revision}",
+        ]
 
     async def discovery(self, request: Request) -> Response:
         """``/api`` and ``/apis``, whole or in parts."""

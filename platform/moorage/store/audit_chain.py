@@ -110,7 +110,7 @@ class AuditChain:
         self._cluster = ""
         self._queue: deque[AuditRecord] = deque()
         self._pending: list[_Row] = []
-        self._missing = 0
+        self._missing = self._lost = 0
         self._seq, self._head, self._micros = 0, b"", 0
         self._written = (0, b"")
         self._anchored = 0
@@ -132,9 +132,14 @@ class AuditChain:
         """Queue a row. What no text in PostgreSQL can hold is replaced: a row that cannot be written would stop all after it."""
         if len(self._queue) >= QUEUED:
             self._missing += 1
+            self._lost += 1
             return
         self._queue.append(_storable(record))
         self._wake.set()
+
+    def backlog(self) -> tuple[int, int]:
+        """How many rows wait to be written, and how many could not be kept since the process began."""
+        return len(self._queue) + len(self._pending), self._lost
 
     def committed(self, request_id: str) -> None:
         """Remember that a request has its row in the chain of commits."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -72,6 +73,7 @@ class Request:
     size: int = 0
     notes: Sequence[Note] = ()
     """One for each write; where there are none, the batch leaves no rows in the audit."""
+    queued: float = field(default_factory=time.monotonic)
     answer: asyncio.Future[list[Verdict]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 

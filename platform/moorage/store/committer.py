@@ -24,6 +24,7 @@ from moorage.store.epochs import Seen
 from moorage.store.errors import InvalidDocument, StaleHistory, StaleWriter
 from moorage.store.feed import Feed
 from moorage.store.lookup import look_up
+from moorage.store.meters import StoreMeters
 from moorage.store.partitions import make_partitions
 from moorage.store.pipe import Pipe
 from moorage.store.settings import StoreSettings
@@ -53,6 +54,7 @@ class Committer:
         self._wake = asyncio.Event()
         self._closing = False
         self._retry = 0.0
+        self.meters = StoreMeters(lambda: len(self._queue), chain.backlog)
 
     async def submit(self, request: Request) -> list[Verdict]:
         """Queue a request and wait for its verdicts. Raises OutcomeUnknown, Unavailable, InvalidDocument."""
@@ -175,7 +177,9 @@ class Committer:
                 return committed.verdicts
 
     async def _attempt(self, pipe: Pipe, batch: Batch) -> Committed:
-        anchor = self._chain.anchor()
+        anchor, sent = self._chain.anchor(), time.monotonic()
+        for request in batch.requests:
+            self.meters.waited.observe(sent - request.queued)
         arguments = commit.parameters(batch, self._link.writer, self._link.epoch, self._seen.epoch, anchor)
         try:
             # A little more than the server's own limit, which leaves the connection usable.
@@ -183,8 +187,10 @@ class Committer:
                 committed = await commit.call(pipe, arguments)
         except psycopg.Error as error:
             if is_lost(error, pipe.connection):
+                self.meters.losses += 1
                 raise Lost(str(error) or "no answer came") from error
             raise translate(error) from error
+        self.meters.decided(committed.verdicts, time.monotonic() - sent)
         if anchor is not None and committed.last >= committed.first:
             self._chain.anchored(anchor)
         return committed

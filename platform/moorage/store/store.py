@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from moorage.resources.kind import ResourceKey
@@ -91,6 +91,10 @@ class PostgresStore:
         self.audit_chain = AuditChain(self._readers, self._link.writer)
         self._committer = Committer(self._link, self._settings, self._seen, self.feed, self.audit_chain)
         self._upkeep = Upkeep(database, self.commit)
+
+    def metrics(self) -> Iterable[str]:
+        """The store's part of ``/metrics``."""
+        return self._committer.meters.lines()
 
     async def open(self, sealer: SealerFactory) -> None:
         """Connect, check schema and history, start the loops. Raises Unavailable, SchemaMissing."""
