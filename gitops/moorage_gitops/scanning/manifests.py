@@ -10,13 +10,28 @@ from typing import Any
 
 import yaml
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SUFFIXES = (".yaml", ".yml", ".json", ".tpl")
 _DEPTH = 12
 _PLACEHOLDER = re.compile(r"\{\{.*\}\}|\$\{[^}]*\}|\$\([^)]*\)|<[^>]*>|ENC\[.*\]", re.DOTALL)
 _KIND = re.compile(r"^\s*[\"']?kind[\"']?:\s*[\"']?Secret[\"']?\s*,?\s*$", re.MULTILINE)
 _BLOCK = re.compile(r"^(?P<indent>[ ]*)(?:data|stringData):\s*$", re.MULTILINE)
 _ENTRY = re.compile(r"^(?P<indent>[ ]+)[\"']?(?P<key>[-._a-zA-Z0-9]+)[\"']?:[ ]*(?P<value>\S.*)$")
+
+
+class _Loader(yaml.CSafeLoader):
+    """Bounded in depth: the parser calls itself for each level, in C, where what is too deep ends the process."""
+
+    left = 200
+
+    def descend_resolver(self, _parent: yaml.Node | None, _index: object) -> None:
+        """A node begins."""
+        self.left -= 1
+        if self.left < 0:
+            raise yaml.YAMLError("nested too deep")
+
+    def ascend_resolver(self) -> None:
+        """A node ends."""
+        self.left += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +55,45 @@ def plain_secrets(content: bytes) -> list[PlainSecret]:
         except (ValueError, RecursionError):
             pass
     try:
-        nodes = list(yaml.compose_all(text, Loader=LOADER))
+        nodes = list(yaml.compose_all(text, Loader=_Loader))
     except (yaml.YAMLError, ValueError, RecursionError):
         return list(_of_template(text))
-    return [found for node in nodes for found in _of_node(node, 0)]
+    seen: set[int] = set()
+    return [found for node in nodes for found in _of_node(node, 0, seen)]
 
 
-def _of_node(node: Any, depth: int) -> Iterator[PlainSecret]:
-    if depth > _DEPTH or not isinstance(node, yaml.MappingNode):
+def sealed_values(content: bytes) -> list[str]:
+    """Every value of a SealedSecret: random-looking, and meant to be committed."""
+    if b"encryptedData" not in content:
+        return []
+    try:
+        nodes = list(yaml.compose_all(content.decode("utf-8", "replace"), Loader=_Loader))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return []
+    seen: set[int] = set()
+    return [value for node in nodes for value in _sealed(node, 0, seen)]
+
+
+def _sealed(node: Any, depth: int, seen: set[int]) -> Iterator[str]:
+    if depth > _DEPTH or not isinstance(node, yaml.MappingNode) or id(node) in seen:
         return
+    seen.add(id(node))
+    fields = {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
+    spec = fields.get("spec")
+    if _scalar(fields.get("kind")) == "SealedSecret" and isinstance(spec, yaml.MappingNode):
+        parts = {key.value: value for key, value in spec.value if isinstance(key, yaml.ScalarNode)}
+        yield from (value.value for _, value in _pairs(parts.get("encryptedData")))
+    items = fields.get("items")
+    if isinstance(items, yaml.SequenceNode):
+        for item in items.value:
+            yield from _sealed(item, depth + 1, seen)
+
+
+def _of_node(node: Any, depth: int, seen: set[int]) -> Iterator[PlainSecret]:
+    """``seen``: nodes that were looked at. Aliases are the same nodes again, and aliases of aliases a great many."""
+    if depth > _DEPTH or not isinstance(node, yaml.MappingNode) or id(node) in seen:
+        return
+    seen.add(id(node))
     fields = {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
     if "sops" in fields:
         return
@@ -64,7 +109,7 @@ def _of_node(node: Any, depth: int) -> Iterator[PlainSecret]:
     items = fields.get("items")
     if isinstance(items, yaml.SequenceNode):
         for item in items.value:
-            yield from _of_node(item, depth + 1)
+            yield from _of_node(item, depth + 1, seen)
 
 
 def _generators(node: Any) -> Iterator[PlainSecret]:

@@ -44,19 +44,30 @@ class YamlError(ValueError):
 class _Loader(yaml.CSafeLoader):
     """Composes nodes and keeps apart what was written plainly, so that ``plain`` decides what a plain scalar is.
 
-    Stops at ``nodes_left``: a text that is only long would hold the parser for seconds otherwise.
+    Stops at ``nodes_left``: a text that is only long would hold the parser for seconds otherwise. Stops at ``depth_left``: the
+    parser calls itself for each level, in C, where what is too deep ends the process.
     """
 
-    nodes_left = 0
+    nodes_left = depth_left = deepest = 0
 
     def resolve(self, kind: type[yaml.Node], value: str | None, implicit: tuple[bool, bool] | bool) -> str:
         """The tag of a node that was given none."""
-        self.nodes_left -= 1
-        if self.nodes_left < 0:
-            raise YamlError("yaml: the document has too many values")
         if kind is yaml.ScalarNode and isinstance(implicit, tuple) and implicit[0]:
             return _MERGE if value == "<<" else _PLAIN
         return _DEFAULT_TAGS[kind]
+
+    def descend_resolver(self, _parent: yaml.Node | None, _index: object) -> None:
+        """A node begins, whatever its tag."""
+        self.nodes_left -= 1
+        self.depth_left -= 1
+        if self.nodes_left < 0:
+            raise YamlError("yaml: the document has too many values")
+        if self.depth_left < 0:
+            raise YamlError(f"yaml: exceeded max depth of {self.deepest}")
+
+    def ascend_resolver(self) -> None:
+        """A node ends."""
+        self.depth_left += 1
 
 
 def load_yaml(text: bytes | str, *, max_nodes: int = MAX_NODES, max_depth: int = MAX_DEPTH) -> Any:
@@ -65,6 +76,7 @@ def load_yaml(text: bytes | str, *, max_nodes: int = MAX_NODES, max_depth: int =
     try:
         loader = _Loader(text)
         loader.nodes_left = max_nodes
+        loader.deepest, loader.depth_left = max_depth, max_depth + 1
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         raise YamlError(f"yaml: {_where(error.problem_mark)}{error.problem or error.context}") from error

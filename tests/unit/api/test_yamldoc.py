@@ -114,3 +114,15 @@ def test_an_alias_to_itself() -> None:
 def test_depth(depth: int) -> None:
     with pytest.raises(YamlError, match="exceeded max depth"):
         load_yaml("[" * depth + "]" * depth)
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "!!seq [", "&a [", "? "])
+def test_depth_that_would_end_the_process(opening: str) -> None:
+    """libyaml's composer calls itself in C: it must be stopped before its stack is used up."""
+    with pytest.raises(YamlError):
+        load_yaml(opening * 100_000)
+
+
+def test_tagged_values_are_counted() -> None:
+    with pytest.raises(YamlError, match="too many values"):
+        load_yaml("[" + "!!str a," * 200_000 + "]")
