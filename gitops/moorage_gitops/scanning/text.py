@@ -44,7 +44,10 @@ def scan(
     for offset, pattern, value in patterns.matches(text):
         add(_line(text, offset), pattern.rule, pattern.what, value)
     if not path.endswith(_LOCK_FILES):
+        sealed = manifests.sealed_values(content) if path.lower().endswith(manifests.SUFFIXES) else []
         for offset, name, value in entropy.matches(path, text):
+            if any(each.startswith(value) for each in sealed):
+                continue
             add(_line(text, offset), HIGH_ENTROPY, f"a random-looking value of {name[:60]}", value)
     return sorted(found, key=lambda finding: (finding.line, finding.rule))
 

@@ -381,6 +381,11 @@ async def test_rotate_keys_shows_its_progress(user: User) -> None:
     entry = (await user.server.api.store.cache(Key("", "secrets", "", "").resource_key)).get("default", "db")
     assert entry is not None
     assert "sealing-key" in await user.do("rotate-keys --help")
+    # A key that the servers do not read is not in use, whatever else went well.
+    user.write("other-kek", "0" * 64 + "\n")
+    elsewhere = await user.run("rotate-keys --kek-file other-kek")
+    assert elsewhere.code == 1
+    assert "read another file, or none; put the new key in front of theirs" in elsewhere.err
     assert (await user.run("rotate-keys --sealing-key")).code == 0
     ordered = await user.do("rotate-keys --no-wait")
     assert "see: kubectl get keyrotation" in ordered

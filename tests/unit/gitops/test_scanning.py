@@ -201,6 +201,16 @@ def test_secrets_without_values_are_none(path: str, text: str) -> None:
     assert scan(path, text.encode(), ["plain-secret"]) == []
 
 
+def test_what_is_sealed_may_be_committed() -> None:
+    sealed = {"kind": "SealedSecret", "spec": {"encryptedData": {"password": MIXED * 20, "apiKey": MIXED}}}
+    assert scan("db.json", json.dumps(sealed).encode()) == []
+    assert scan("list.json", json.dumps({"kind": "List", "items": [sealed]}).encode()) == []
+    text = f"kind: SealedSecret\nspec:\n  encryptedData:\n    password: {MIXED}\n---\n"
+    text += f"kind: ConfigMap\ndata:\n  password: x{MIXED}\n"
+    assert [each.line for each in scan("both.yaml", text.encode())] == [8]
+    assert [each.line for each in scan("plain.yaml", text.replace("SealedSecret", "Other").encode())] == [4, 8]
+
+
 def test_a_mark_passes_a_line_over() -> None:
     text = f"API_TOKEN={MIXED[:20]} # {IGNORE}\nAPI_TOKEN={MIXED[:20]}\n"
     assert [each.line for each in scan(".env", text.encode())] == [2]

@@ -77,8 +77,7 @@ def rotate_keys(
         spec["dataKeys"] = True
     if namespace:
         spec["namespace"] = namespace
-    if kek_file is not None:
-        _put_new_key_in_front(kek_file)
+    wanted = "" if kek_file is None else _put_new_key_in_front(kek_file)
     document = {"apiVersion": "secrets.moorage.io/v1", "kind": "KeyRotation", "metadata": {"generateName": "rotate-"}}
     name = way.session.request("POST", ROTATIONS, {**document, "spec": spec})["metadata"]["name"]
     if not wait:
@@ -88,6 +87,16 @@ def rotate_keys(
     if status["phase"] != "Succeeded":
         fail(
             f"keyrotation/{name} failed: {status.get('message')}; what was done stays done, and it may be ordered again"
+        )
+    if wanted and status.get("keyEncryptionKey") != wanted:
+        fail(
+            f"keyrotation/{name}: the key-encryption key is not the new one of {kek_file}: the servers of "
+            f"{way.session.config.server} read another file, or none; put the new key in front of theirs"
+        )
+    if kms and "dataKeys" not in spec and not status.get("done"):
+        fail(
+            f"keyrotation/{name}: nothing was changed: the servers of {way.session.config.server} have no key management "
+            "service (--kms-socket); give --kek-file for a key in a file"
         )
     print(f"keyrotation/{name} succeeded: {_summary(status)}")
     if kek_file is not None and forget_old:
@@ -121,8 +130,8 @@ def current_key(way: Way) -> str:
     return str(next(item["publicKey"] for item in items if item["current"]))
 
 
-def _put_new_key_in_front(file: Path) -> None:
-    """Raises nothing that shows a key. A key that a rotation put in front and did not bring into use is used now."""
+def _put_new_key_in_front(file: Path) -> str:
+    """The id of the new key. Fails for a file that holds no keys, and shows none."""
     from moorage_tenants.sealing import BadKek, Kek, new_kek
 
     try:
@@ -131,6 +140,7 @@ def _put_new_key_in_front(file: Path) -> None:
         fail(error)
     write_private(file, new_kek().encode() + read_file(file))
     print(f"a new key-encryption key stands first in {file}")
+    return Kek.load(file).first
 
 
 def _watch(way: Way, name: str) -> Document:
