@@ -8,6 +8,7 @@ import logging
 import os
 import platform
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,12 @@ JOIN_FIRST, JOIN_LAST = 0.5, 15.0
 class Agent:
     """One node. ``run`` works until cancelled; its pods go on."""
 
-    def __init__(self, options: AgentOptions, engine: Engine | None = None) -> None:
+    def __init__(
+        self, options: AgentOptions, engine: Engine | None = None, files: ThreadPoolExecutor | None = None
+    ) -> None:
+        """``files`` is for work on files, where several agents of one process are to share it."""
         self._options = options
+        self._files = files
         self.engine: Engine = engine or DockerEngine(options.docker)
         self.pods: Pods | None = None
         self.logs: Logs | None = None
@@ -134,7 +139,10 @@ class Agent:
             sandbox_image=pause.reference(),
             network=network,
         )
-        stack.callback(node.files.shutdown, wait=False, cancel_futures=True)
+        if self._files is None:
+            stack.callback(node.files.shutdown, wait=False, cancel_futures=True)
+        else:
+            node.files = self._files
         steady = Steady()
         registration = Registration(
             client,

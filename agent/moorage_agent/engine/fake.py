@@ -100,7 +100,11 @@ class FakeSession:
 class FakeEngine:
     """Containers in memory. ``calls`` records what was asked: (method, container name or image)."""
 
-    def __init__(self, images: Sequence[str] = (), clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, images: Sequence[str] = (), clock: Callable[[], float] = time.time, *, every_image: bool = False
+    ) -> None:
+        """``every_image`` has every image on the machine that somebody asks for."""
+        self._every_image = every_image
         self.images: dict[str, Image] = {name: Image(f"sha256:{name}") for name in images}
         self.pulls: dict[str, str | None] = {}
         """Image name -> the error of a pull, or None for one that succeeds; other pulls fail."""
@@ -125,6 +129,8 @@ class FakeEngine:
     async def image(self, reference: str) -> Image | None:
         """By name."""
         await self._call("image", reference)
+        if self._every_image:
+            self.images.setdefault(reference, Image(f"sha256:{reference}"))
         return self.images.get(reference)
 
     async def pull(self, reference: str, credentials: Sequence[Credentials] = ()) -> None:

@@ -109,6 +109,23 @@ async def run_agent(server: str, token_file: Path, ca_file: Path | None, node: s
         raise SetupError(str(error)) from None
 
 
+async def run_fake_nodes(server: str, token_files: str, ca_file: Path | None, count: int, data_dir: Path) -> None:
+    """Run nodes with fake engines. Returns after SIGTERM. Raises SetupError."""
+    from moorage_agent import simulation
+    from moorage_agent.identity import IdentityError
+    from moorage_agent.options import AgentOptions
+
+    options = AgentOptions(server=server, data_dir=data_dir, ca_file=ca_file)
+
+    def token_of(node: str) -> Path:
+        return Path(token_files + node)
+
+    try:
+        await _until_stopped(lambda: simulation.run(options, count, token_of, notice.ready))
+    except (IdentityError, JoinTokenError, ClientError, OSError) as error:
+        raise SetupError(str(error)) from None
+
+
 async def _ready_as_standby(elector: LeaderElector) -> None:
     """A candidate is ready once it knows that another one leads."""
     while elector.leading or not elector.leader:  # noqa: ASYNC110 - the elector has no event for it

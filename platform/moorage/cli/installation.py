@@ -37,6 +37,9 @@ def up(
     ] = "",
     node: Annotated[list[str] | None, typer.Option(help="Run a node of this name; may be repeated.")] = None,
     no_node: Annotated[bool, typer.Option("--no-node", help="Run the control plane only.")] = False,
+    fake_nodes: Annotated[
+        int, typer.Option(help="Run so many nodes that only pretend to run pods, in place of a real one.")
+    ] = 0,
     pod_cidr: Annotated[
         str, typer.Option(help="Where pods' addresses come from; by default a network that is free on this machine.")
     ] = "",
@@ -92,6 +95,7 @@ def up(
             database_url=database_url,
             nodes=node or (),
             no_node=no_node,
+            fake_nodes=fake_nodes,
             log_level=log_level,
             pod_cidr=pod_cidr,
             service_cidr=service_cidr,

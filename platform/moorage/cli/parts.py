@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
         epilog="Example: moorage tokens create --node worker-1 --out worker-1.token, then on that machine: "
         "moorage agent --server https://api:6443 --token-file worker-1.token --node worker-1"
     )(agent)
+    app.command("fake-nodes", hidden=True)(fake_nodes)
 
 
 def server(
@@ -164,6 +165,21 @@ def agent(
     from moorage.cli.compose import run_agent
 
     _run(lambda: run_agent(server, token_file, ca_file, node, data_dir))
+
+
+def fake_nodes(
+    server: ServerUrl,
+    count: Annotated[int, typer.Option(help="How many nodes.")],
+    token_files: Annotated[str, typer.Option(help="What each node's token file begins with; its name follows.")],
+    ca_file: CaFile = None,
+    data_dir: Annotated[Path, typer.Option(help="Where the nodes' state is kept.")] = Path("/var/lib/moorage-fakes"),
+    log_level: LogLevel = "INFO",
+) -> None:
+    """Run nodes that only pretend to run pods, to try the platform at scale."""
+    _start(log_level)
+    from moorage.cli.compose import run_fake_nodes
+
+    _run(lambda: run_fake_nodes(server, token_files, ca_file, count, data_dir))
 
 
 def _start(log_level: str) -> None:

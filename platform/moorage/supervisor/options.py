@@ -16,6 +16,10 @@ from moorage.supervisor.layout import SetupError
 PASSWORD_VARIABLE = "MOORAGE_DATABASE_PASSWORD"  # noqa: S105 - the name of a variable
 PASSWORD_FILE_VARIABLE = "MOORAGE_DATABASE_PASSWORD_FILE"  # noqa: S105 - the name of a variable
 
+FAKE = "fake"
+"""Fake nodes are named ``fake-0`` and so on."""
+MOST_FAKES = 5000
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -31,6 +35,13 @@ class Options:
     server_arguments: Sequence[str] = ()
     pod_cidr: str = ""
     service_cidr: str = ""
+    fake_nodes: int = 0
+    """Nodes with a fake engine, for trying things out at scale."""
+
+    @property
+    def every_node(self) -> Sequence[str]:
+        """Names of the nodes that run here, the fake ones too."""
+        return (*self.nodes, *(f"{FAKE}-{number}" for number in range(self.fake_nodes)))
 
     @classmethod
     def checked(
@@ -45,11 +56,14 @@ class Options:
         server_arguments: Sequence[str] = (),
         pod_cidr: str = "",
         service_cidr: str = "",
+        fake_nodes: int = 0,
     ) -> Options:
         """Options that can work. Raises SetupError with the sentence for the user."""
         if nodes and no_node:
             raise SetupError("--node and --no-node contradict each other; give one of them")
-        names = list(nodes) or ([] if no_node else [default_node_name()])
+        if not 0 <= fake_nodes <= MOST_FAKES:
+            raise SetupError(f"--fake-nodes {fake_nodes}: must be a number from 0 to {MOST_FAKES}")
+        names = list(nodes) or ([] if no_node or fake_nodes else [default_node_name()])
         for name in names:
             check_node_name(name)
         if len(set(names)) < len(names):
@@ -59,7 +73,17 @@ class Options:
         pods = str(ranges.network(pod_cidr, "--pod-cidr")) if pod_cidr else ""
         services = str(ranges.network(service_cidr, "--service-cidr")) if service_cidr else ""
         directory = str(data_dir.expanduser().absolute())
-        return cls(directory, listen, database_url, tuple(names), log_level, tuple(server_arguments), pods, services)
+        return cls(
+            directory,
+            listen,
+            database_url,
+            tuple(names),
+            log_level,
+            tuple(server_arguments),
+            pods,
+            services,
+            fake_nodes,
+        )
 
     def encode(self) -> str:
         """As JSON, for the detached process."""

@@ -45,4 +45,8 @@ def client_parts(layout: Layout, options: Options, ranges: Ranges) -> Sequence[P
     for node in options.nodes:
         own = ["--token-file", str(layout.node_token(node)), "--node", node, "--data-dir", str(layout.agent(node))]
         parts.append(PartSpec(f"agent/{node}", [*PROGRAM, "agent", *way, *own]))
+    if options.fake_nodes:
+        own = ["--count", str(options.fake_nodes), "--token-files", str(layout.node_token(""))]
+        own += ["--data-dir", str(layout.agent("fakes"))]
+        parts.append(PartSpec("fake-nodes", [*PROGRAM, "fake-nodes", *way, *own]))
     return parts

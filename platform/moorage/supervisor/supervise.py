@@ -96,7 +96,7 @@ class Supervisor:
             names = server_names(self._listen, self._ranges.services)
             certificates = pki.ensure(self._layout.pki, names)
             ca_pem = certificates.ca_certificate.read_bytes()
-            identities.ensure(self._layout, self._options.nodes, pki.fingerprint(ca_pem))
+            identities.ensure(self._layout, self._options.every_node, pki.fingerprint(ca_pem))
             token = (self._layout.tokens / "admin").read_text("ascii").strip()
             url = self._listen.local_url
             kubeconfig.write(self._layout.kubeconfig, server=url, ca_pem=ca_pem, token=token, user="admin")
