@@ -23,8 +23,8 @@ from moorage.scheduler.preemption import Preemptor, Victims
 
 log = logging.getLogger(__name__)
 
-MOST = 32
-"""Pods for which room is looked for without letting the event loop breathe."""
+MOST = 8
+"""Pods for which room is looked for without letting the event loop breathe: 15 ms each among 1,000 nodes."""
 
 
 @dataclass(slots=True)

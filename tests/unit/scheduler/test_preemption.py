@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moorage.client.api import ApiClient
+from moorage.client.informer import Informer
 from moorage.scheduler.nodetable import NodeTable
 from moorage.scheduler.nominations import Nominations
 from moorage.scheduler.place import Placer
 from moorage.scheduler.podinfo import PodInfo
+from moorage.scheduler.preempting import MOST, Preemption
 from moorage.scheduler.preemption import Preemptor, Victims
 from tests.unit.scheduler.documents import node, pod, table, where
 
@@ -199,3 +202,35 @@ def test_pods_below() -> None:
     assert not nodes.has_pods_below(0)
     nodes.release("a")
     assert not nodes.has_pods_below(3)
+
+
+def test_one_round_looks_for_room_for_a_few_and_leaves_the_others_for_later() -> None:
+    nodes, nominations = table(*(node(f"n{number}", "1") for number in range(MOST + 4))), Nominations()
+    for number in range(MOST + 4):
+        run(nodes, f"n{number}", pod(f"low{number}", "1"))
+    placer = Placer(nodes, random.Random(0), None, nominations)
+    preemption = Preemption(cast(ApiClient, None), cast(Informer, ()), nodes, placer, nominations)
+    wanting = [pod(f"high{number}", "1", priority=5) for number in range(MOST + 3)]
+    first = preemption.plan(placer.place(wanting))
+    assert len(first.cleared) == len(preemption.going) == MOST
+    assert len({found.node for _, found in first.cleared}) == MOST
+    assert len(first.later) == 3
+    again = preemption.plan(placer.place(wanting))
+    assert {each.uid for each, _ in again.cleared} == first.later
+    assert len(preemption.going) == MOST + 3
+    for each in preemption.going:
+        nodes.release(each)
+    assert all(each.node for each in placer.place(wanting))
+    assert len(nominations) == 0
+
+
+def test_a_hopeless_pod_loses_its_place() -> None:
+    nodes, nominations = table(node("n", "1")), Nominations()
+    run(nodes, "n", pod("equal", "1", priority=5))
+    placer = Placer(nodes, random.Random(0), None, nominations)
+    preemption = Preemption(cast(ApiClient, None), cast(Informer, ()), nodes, placer, nominations)
+    late = pod("late", "1", priority=5)
+    nominations.put(late, "n")
+    found = preemption.plan(placer.place([late]))
+    assert (found.cleared, found.displaced) == ([], [late])
+    assert nominations.node_of("late") == ""
