@@ -13,12 +13,15 @@ from starlette.responses import JSONResponse, Response
 from moorage.api.contracts import Attributes, Auditor, Authenticator, Authorizer, Decision, Identity
 from moorage.api.entrance import Entrance, client_of, outcome_of
 from moorage.api.errors import ApiError, bad_request, forbidden, unavailable
-from moorage.api.request import new_request_id
+from moorage.api.request import request_id_of
 from moorage.store.contracts import OutcomeUnknown, Unavailable
+from moorage_tenants import names
 
 LONGEST_BODY = 3 * 1024 * 1024
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+_PARTS = frozenset({names.NODES, names.CONTROLLERS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +35,23 @@ class Guard:
     async def identify(self, request: Request) -> Identity:
         """Who asks, or whom that one acts as. Raises ApiError 401; 400 and 403 for an impersonation."""
         entrance = Entrance(self.authenticator, self.authorizer, self.auditor)
-        return await entrance.identify(request.scope, None, request_id_of(request))
+        return await entrance.identify(request.scope, None, request_id_of(request.scope))
 
     async def allow(
         self, request: Request, verb: str, group: str, resource: str, namespace: str, name: str, action: str = ""
     ) -> Identity:
-        """The caller, who may do this. What was asked is written down whatever comes of it. Raises ApiError 401, 403."""
+        """The caller, who may do this. What was asked is written down whatever comes of it. Raises ApiError 401, 403.
+
+        ``action`` is for people and their programs: the platform's own parts may read Secrets as they are now, for the pods that
+        need them, and nothing of what was in them before.
+        """
         identity = await self.identify(request)
         attributes = Attributes(identity, verb, group, resource, "", namespace, name)
-        decision = await self.authorizer.authorise(attributes)
+        if action and identity.groups & _PARTS:
+            why = f'User "{identity.name}" cannot {verb} resource "{resource}/{action}": the platform\'s parts have no need of it'
+            decision = Decision(False, why)
+        else:
+            decision = await self.authorizer.authorise(attributes)
         self.note(request, attributes, decision, action)
         if not decision.allowed:
             raise forbidden(group, resource, name, decision.reason)
@@ -49,17 +60,10 @@ class Guard:
     def note(self, request: Request, attributes: Attributes, decision: Decision, action: str) -> None:
         """Write one row of the audit; ``action`` says which endpoint of ours it was (history, unseal)."""
         code = 200 if decision.allowed else 403
-        outcome = outcome_of(client_of(request.scope), code, request_id_of(request))
+        outcome = outcome_of(client_of(request.scope), code, request_id_of(request.scope))
         if action:
             outcome["action"] = action
         self.auditor.record(attributes, decision, outcome)
-
-
-def request_id_of(request: Request) -> str:
-    """The request's id: the same for all that is written of it."""
-    if not hasattr(request.state, "request_id"):
-        request.state.request_id = new_request_id()
-    return str(request.state.request_id)
 
 
 def answering(handler: Handler) -> Handler:

@@ -143,10 +143,10 @@ GET    /.well-known/openid-configuration             red-account account
 GET    /openid/v1/jwks                               red-account account
 GET    /.well-known/moorage                          everybody
 GET    /apis/secrets.moorage.io/v1/sealingkeys       known
-POST   /apis/moorage.io/v1/namespaces/{namespace}/sealedsecrets/{name}/unseal       edit own node ctl
+POST   /apis/moorage.io/v1/namespaces/{namespace}/sealedsecrets/{name}/unseal       edit own
 POST   /apis/moorage.io/v1/namespaces/{namespace}/sealedsecrets/{name}/reseal       edit own
-GET    /apis/moorage.io/v1/namespaces/{namespace}/secrets/{name}/history            edit own node ctl
-GET    /apis/moorage.io/v1/namespaces/{namespace}/secrets/{name}/history/{version:int} edit own node ctl
+GET    /apis/moorage.io/v1/namespaces/{namespace}/secrets/{name}/history            edit own
+GET    /apis/moorage.io/v1/namespaces/{namespace}/secrets/{name}/history/{version:int} edit own
 POST   /apis/moorage.io/v1/namespaces/{namespace}/secrets/{name}/rollback           edit own
 GET    /apis/moorage.io/v1/audit                     red-admin red-owner own
 GET    /apis/moorage.io/v1/audit/verify
