@@ -11,6 +11,7 @@ import pytest
 from tests.support.docker import IMAGE, import_image
 from tests.support.installation import Installation
 from tests.support.repository import Repository
+from tests.support.wait import until
 
 POD = {
     "apiVersion": "v1",
@@ -101,3 +102,62 @@ def test_what_is_sealed_arrives_and_nothing_else(installation: Installation, nam
     assert moved.code == 1
     assert "a sealed value opens in its own place only" in moved.err
     assert kubectl("get", "secrets", "-A", "-o", "name").count("stolen") == 0
+
+
+def watching(name: str) -> str:
+    """A Deployment without pods that rolls out when its Secret changes."""
+    labels = {"app": name}
+    container = {"name": "main", "image": IMAGE, "envFrom": [{"secretRef": {"name": "db"}}]}
+    return json.dumps(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "annotations": {"moorage.io/rollout-on-change": "secrets"}},
+            "spec": {
+                "replicas": 0,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            },
+        }
+    )
+
+
+async def test_a_secret_and_what_watches_it_are_one_rollout(
+    installation: Installation, namespace: str, tmp_path: Path
+) -> None:
+    """The hash is of what the same commit brings: no second rollout follows, and Git does not call it a change of somebody's."""
+    kubectl = installation.kubectl(namespace)
+    work = Repository(installation, tmp_path / "work", namespace, "shop")
+
+    def sealed(password: str) -> str:
+        return installation.do(f"secrets seal db password -n {namespace}", stdin=password)
+
+    def rolled_out() -> list[str]:
+        found = [
+            each["spec"]["template"]["metadata"]["annotations"]["moorage.io/rollout-hash"]
+            for each in kubectl.json("get", "replicasets", "--sort-by=.metadata.creationTimestamp")["items"]
+        ]
+        assert len(found) == len(set(found))
+        return found
+
+    def in_order(count: int) -> bool:
+        assert len(rolled_out()) == count
+        status = kubectl.json("get", "application", "shop")["status"]
+        assert status["sync"]["status"] == "Synced", status
+        return True
+
+    work.commit({"web.json": watching("web"), "db.yaml": sealed("first")})
+    assert work.push().code == 0
+    await until(lambda: in_order(1), timeout=30, every=0.2)
+    work.commit({"db.yaml": sealed("second")})
+    pushed = work.push()
+    assert f"configured  Deployment {namespace}/web" in pushed.err
+    await until(lambda: in_order(2), timeout=30, every=0.2)
+    # Sealed anew, the same value is other bytes in Git, and no other value.
+    work.commit({"db.yaml": sealed("second")})
+    assert work.push().code == 0
+    assert in_order(2)
+    # What the controller sees of all this is a rollout more only where a value has changed.
+    work.commit({"db.yaml": sealed("third")})
+    assert work.push().code == 0
+    await until(lambda: in_order(3), timeout=30, every=0.2)
