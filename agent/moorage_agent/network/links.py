@@ -22,7 +22,7 @@ from moorage_agent.visiting import network_of
 
 NEXT_HOP = "169.254.1.1"
 """What pods route to; the other end of their link answers for it by its written-down neighbour."""
-NUD_PERMANENT = 0x80
+NUD_PERMANENT, NTF_SELF = 0x80, 0x02
 SCOPE_LINK = 253
 PROTOCOL = 129
 """Marks our routes (a number of rt_protos that nobody has)."""
@@ -163,7 +163,7 @@ class Links:
         router, lladdr = str(network.network_address), hardware(f"vxlan {network}")
         with _explained(f"reaching {node} through the tunnel"):
             self._netlink.neigh("replace", dst=router, lladdr=lladdr, ifindex=number, state=NUD_PERMANENT)
-            self._netlink.fdb("replace", ifindex=number, lladdr=lladdr, dst=node, state=NUD_PERMANENT)
+            self._netlink.fdb("replace", ifindex=number, lladdr=lladdr, dst=node, state=NUD_PERMANENT, flags=NTF_SELF)
         return router
 
 
