@@ -28,6 +28,11 @@ def new_request_id() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def request_id_of(scope: Scope) -> str:
+    """The id of a request to an endpoint beside the resource verbs: the same for all that is written of it."""
+    return str(scope.setdefault("moorage.request_id", new_request_id()))
+
+
 @dataclass(slots=True)
 class Request:
     """What the steps of the pipeline add to a request. ``code`` is the answer's, once there is one."""

@@ -12,11 +12,12 @@ from starlette.responses import JSONResponse
 from moorage.api.contracts import Identity, Operation, TransactionRequest, Transactor
 from moorage.api.entrance import client_of
 from moorage.api.errors import ApiError, conflict, invalid, not_found
+from moorage.api.request import request_id_of
 from moorage.resources.core.secrets import SECRET
 from moorage.resources.kind import Document, FieldError
 from moorage.resources.sealed_secrets import SEALED_SECRET
 from moorage.store.contracts import Entry, Store
-from moorage_tenants.secret_service.guard import Guard, body_of, request_id_of
+from moorage_tenants.secret_service.guard import Guard, body_of
 from moorage_tenants.secret_service.sealed import place
 
 MANAGER = "moorage-secrets"
@@ -101,7 +102,7 @@ class HistoryEndpoints:
             [],
             dry_run=bool(asked.get("dryRun")),
             field_manager=MANAGER,
-            request_id=request_id_of(request),
+            request_id=request_id_of(request.scope),
             client=client_of(request.scope),
         )
         written = await self._write(identity, namespace, name, old, transaction)

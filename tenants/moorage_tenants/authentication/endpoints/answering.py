@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from moorage.api.contracts import Attributes, Auditor, Authenticator, Authorizer, Decision, Identity
 from moorage.api.entrance import Entrance, client_of, outcome_of
 from moorage.api.errors import ApiError, bad_request, forbidden, invalid, unavailable
-from moorage.api.request import new_request_id
+from moorage.api.request import request_id_of
 from moorage.resources.kind import FieldError
 from moorage.store.contracts import Unavailable
 
@@ -34,7 +34,7 @@ class Door:
         """Who asks. Raises ApiError 401; 400 for impersonation, which is not offered here."""
         if any(name.startswith("impersonate-") for name in request.headers):
             raise bad_request("this endpoint does not take impersonation headers: ask as yourself")
-        return await self._entrance.identify(request.scope)
+        return await self._entrance.identify(request.scope, None, request_id_of(request.scope))
 
     async def may(self, identity: Identity, verb: str, name: str = "") -> bool:
         """Whether ``identity`` may do this to tokens in general."""
@@ -59,14 +59,14 @@ class Door:
 
     def refuse(self, request: Request) -> None:
         """Write down that a credential was not accepted."""
-        self._entrance.refuse(request.scope, dict(request.headers.raw))
+        self._entrance.refuse(request.scope, dict(request.headers.raw), request_id_of(request.scope))
 
     def done(self, request: Request, identity: Identity, verb: str, resource: str, name: str, **details: str) -> None:
         """Write down what was done: to the token (or credential) with this id, never the secret itself."""
         self._note(request, Attributes(identity, verb, GROUP, resource, name=name), Decision(True), 200, **details)
 
     def _note(self, request: Request, attributes: Attributes, decision: Decision, code: int, **details: str) -> None:
-        outcome = outcome_of(client_of(request.scope), code, new_request_id())
+        outcome = outcome_of(client_of(request.scope), code, request_id_of(request.scope))
         self._auditor.record(attributes, decision, {**outcome, **details})
 
 
