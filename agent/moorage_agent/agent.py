@@ -74,7 +74,7 @@ class Agent:
         """Join the cluster, recover, and look after the node's pods. Raises IdentityError, JoinTokenError, OSError."""
         options = self._options
         if os.geteuid() != 0:
-            log.warning("the agent does not run as root: pods with secret or memory volumes or subPaths will not start")
+            log.warning("the agent does not run as root: pods with memory volumes, images as volumes or subPaths will not start")
         ca_pem = await self._ca()
         data = options.data_dir.resolve()
         owner, node_uid = identity.remember(data, options.node, options.cluster_uid or identity.cluster_uid(ca_pem))
@@ -138,6 +138,7 @@ class Agent:
             facts=_facts(about),
             sandbox_image=pause.reference(),
             network=network,
+            most_processes=options.most_processes,
         )
         if self._files is None:
             stack.callback(node.files.shutdown, wait=False, cancel_futures=True)

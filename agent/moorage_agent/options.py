@@ -40,6 +40,8 @@ class AgentOptions:
     """Have pods on the engine's own bridge even where the kernel's network could be had."""
     cluster_uid: str = ""
     """Tells installations that share an engine apart; default: from the CA, kept in the data directory."""
+    most_processes: int = 4096
+    """Processes that a container may have."""
     lease_interval: float = 10.0
     lease_duration: int = 40
     status_interval: float = 300.0

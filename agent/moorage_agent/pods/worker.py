@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from moorage.client.errors import ClientError
 from moorage_agent.engine.contract import EngineError, EngineUnavailable, NoSuchContainer, State
-from moorage_agent.pods import actions, outcome, resizing, status
+from moorage_agent.pods import actions, admission, outcome, resizing, status
 from moorage_agent.pods.history import History
 from moorage_agent.pods.node import Node
 from moorage_agent.pods.observed import (
@@ -166,6 +166,9 @@ class PodWorker:
         now = self.node.clock()
         if not self._start_time:
             self._start_time = now
+            refused = admission.refusal(self.pod)
+            if refused is not None:
+                self.condemn(refused.reason, refused.message, 0.0)
         self._follow_probes(now)
         self._grant()
         seen = self.observe()

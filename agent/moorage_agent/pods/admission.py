@@ -1,0 +1,50 @@
+"""Pods that this node does not run at all, whoever bound them to it. Pure.
+
+Source: the kubelet's admit handlers (``pkg/kubelet/sysctl/allowlist.go``, ``safe_sysctls.go``; ``lifecycle/predicate.go``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from moorage_agent.pods.observed import Verdict
+
+SAFE = frozenset(
+    (
+        "kernel.shm_rmid_forced",
+        "net.ipv4.ip_local_port_range",
+        "net.ipv4.tcp_syncookies",
+        "net.ipv4.ping_group_range",
+        "net.ipv4.ip_unprivileged_port_start",
+        "net.ipv4.ip_local_reserved_ports",
+        "net.ipv4.tcp_keepalive_time",
+        "net.ipv4.tcp_fin_timeout",
+        "net.ipv4.tcp_keepalive_intvl",
+        "net.ipv4.tcp_keepalive_probes",
+        "net.ipv4.tcp_rmem",
+        "net.ipv4.tcp_wmem",
+    )
+)
+"""Sysctls that cannot harm other pods."""
+
+
+def refusal(pod: Mapping[str, Any]) -> Verdict | None:
+    """Why the pod fails here before anything of it is started; None where nothing speaks against it."""
+    spec = pod["spec"]
+    system = (spec.get("os") or {}).get("name") or "linux"
+    if system != "linux":
+        return _rejected("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
+    for one in (spec.get("securityContext") or {}).get("sysctls") or ():
+        name = one["name"].replace("/", ".")
+        if name not in SAFE:
+            return _rejected("SysctlForbidden", f'forbidden sysctl: "{name}" not allowlisted')
+        if name.startswith("net.") and spec.get("hostNetwork"):
+            return _rejected("SysctlForbidden", f'forbidden sysctl: "{name}" not allowed with host net enabled')
+        if name.startswith("kernel.") and spec.get("hostIPC"):
+            return _rejected("SysctlForbidden", f'forbidden sysctl: "{name}" not allowed with host ipc enabled')
+    return None
+
+
+def _rejected(reason: str, message: str) -> Verdict:
+    return Verdict(reason, f"Pod was rejected: {message}", 0.0)
