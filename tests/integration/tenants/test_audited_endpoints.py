@@ -187,6 +187,25 @@ async def test_paths_beside_the_resources_and_the_git_host(served: Served) -> No
     await no_secret(served, CANARY, basic)
 
 
+async def test_what_reaches_into_pods(served: Served) -> None:
+    """Told of when it begins, and again where it comes to nothing; what was to be run is not kept."""
+    exec_ = f"/api/v1/namespaces/default/pods/none/exec?command=echo&command={CANARY}&stdout=true"
+    for token, expected in (("eve-secret-1", 403), ("admin-secret-1", 404)):
+        headers = {"authorization": f"Bearer {token}", "user-agent": AGENT}
+        assert (await served.asgi.websocket(exec_, headers)).code == expected
+        assert (await served.ask(token, "GET", "/api/v1/namespaces/default/pods/none/log?container=x")).code == expected
+    assert (await served.asgi.websocket(exec_, {"user-agent": AGENT})).code == 401
+    assert await served.rows(name="none") == [
+        ("eve", "get", "pods/exec", False, 403),
+        ("eve", "get", "pods/log", False, 403),
+        ("admin", "get", "pods/exec", True, 0),
+        ("admin", "get", "pods/exec", True, 404),
+        ("admin", "get", "pods/log", True, 404),
+        ("system:anonymous", "get", "pods/exec", False, 401),
+    ]
+    await no_secret(served, CANARY)
+
+
 async def no_secret(served: Served, *secrets: str) -> None:
     """None of the texts is anywhere in the audit."""
     store = served.app.service.store
