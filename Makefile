@@ -56,7 +56,7 @@ tools: venv ## Fetch kubectl, helm and an OpenID provider for the tests into .to
 .PHONY: test
 test: check engine tools ## Run every test against the real parts, and a minute of chaos
 	@failed=0; \
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile tests/unit tests/integration tests/conformance $(PYTEST) || failed=1; \
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile tests/unit tests/integration tests/conformance tests/attacks $(PYTEST) || failed=1; \
 	$(BIN)/python -m pytest tests/chaos $(PYTEST) || failed=1; \
 	exit $$failed
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 
+import pytest
+
 from tests.attacks.arena import NAMESPACES, NODE_CREDENTIALS, TOKENS, Arena, join, pod, transaction
 from tests.attacks.caller import Caller, refused
 from tests.support.rest import Document
@@ -18,13 +20,18 @@ def credential(caller: Caller, secret: str) -> int:
     return caller.send("POST", NODE_CREDENTIALS, {"spec": spec}).code
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nodes_and_pods(arena: Arena) -> None:
+    """The attacker's node is registered; the victim has a pod on another that mounts its Secret."""
+    arena.node.create("/api/v1/nodes", {"metadata": {"name": arena.node_name}})
+    volumes = [{"name": "s", "secret": {"secretName": "db"}}]
+    placed = pod("elsewhere", nodeSelector={}, nodeName=OTHER, volumes=volumes)
+    arena.victim.caller.create(arena.victim.at("pods"), placed)
+
+
 def test_pods_and_what_they_name_on_other_nodes(arena: Arena) -> None:
     """A node reads what pods bound to it name, and nothing else."""
     victim, node = arena.victim, arena.node
-    victim.caller.create(
-        victim.at("pods"),
-        pod("elsewhere", nodeSelector={}, nodeName=OTHER, volumes=[{"name": "s", "secret": {"secretName": "db"}}]),
-    )
     for path in (
         victim.at("secrets", "db"),
         victim.at("configmaps", "settings"),
@@ -74,7 +81,6 @@ def test_a_node_gives_itself_no_pods(arena: Arena) -> None:
 def test_a_node_is_only_itself(arena: Arena) -> None:
     """Neither another's object and lease nor, on its own, what decides which pods it is given."""
     node, own = arena.node, f"/api/v1/nodes/{arena.node_name}"
-    node.create("/api/v1/nodes", {"metadata": {"name": arena.node_name}})
     refused(node.send("POST", "/api/v1/nodes", {"metadata": {"name": f"{arena.node_name}-2"}}))
     changes: list[Document] = [
         {"metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}}},

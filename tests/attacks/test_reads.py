@@ -427,7 +427,7 @@ def _without_names(answer: Answer, path: str) -> tuple[int, str]:
 
 
 def test_an_owner_reference_to_anothers_object_reaches_nothing(arena: Arena) -> None:
-    """Neither does the garbage collector delete the victim's objects for the attacker, nor does it wait for the attacker's."""
+    """The garbage collector deletes none of the victim's objects for the attacker."""
     victim, attacker, mallory = arena.victim, arena.attacker, arena.mallory
     owner = victim.caller.create(victim.at("configmaps"), config_map("owner"))["metadata"]
     reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["uid"]}
@@ -454,19 +454,20 @@ def test_an_owner_reference_to_anothers_object_reaches_nothing(arena: Arena) -> 
     ):
         assert owner["uid"] not in json.dumps(answer.document.get("metadata", {})), answer.text
     mallory.send("DELETE", attacker.at("configmaps", "owner"), {"propagationPolicy": "Foreground"})
-    blocking = config_map("blocking")
-    blocking["metadata"]["ownerReferences"] = [{**reference, "blockOwnerDeletion": True}]
-    blocking["metadata"]["finalizers"] = ["attack.example/never"]
-    mallory.send("POST", attacker.at("configmaps"), blocking)
     assert victim.caller.send("GET", victim.at("configmaps", "child")).code == 200
 
 
 async def test_a_foreign_dependent_does_not_hold_up_a_deletion(arena: Arena) -> None:
     """The victim deletes in the foreground what an object of the attacker's, with a finalizer, says to depend on."""
-    victim = arena.victim
-    path = victim.at("configmaps", "owner")
-    answer = victim.caller.send("DELETE", path, {"propagationPolicy": "Foreground"})
-    assert answer.code in (200, 202)
+    victim, path = arena.victim, arena.victim.at("configmaps", "waited-for")
+    owner = victim.caller.create(victim.at("configmaps"), config_map("waited-for"))["metadata"]
+    blocking = config_map("blocking")
+    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "waited-for", "uid": owner["uid"]}
+    blocking["metadata"]["ownerReferences"] = [{**reference, "blockOwnerDeletion": True}]
+    blocking["metadata"]["finalizers"] = ["attack.example/never"]
+    assert arena.mallory.send("POST", arena.attacker.at("configmaps"), blocking).code == 201
+    for policy in ("Foreground", "Orphan"):
+        assert victim.caller.send("DELETE", path, {"propagationPolicy": policy}).code in (200, 202, 404)
     await until(lambda: victim.caller.send("GET", path).code == 404)
     arena.admin.merge(arena.attacker.at("configmaps", "blocking"), {"metadata": {"finalizers": None}})
 
