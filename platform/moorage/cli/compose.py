@@ -23,6 +23,7 @@ from moorage.client.join import JoinTokenError, bootstrap_ca
 from moorage.client.leader import LeaderElector
 from moorage.supervisor import notice, ranges
 from moorage.supervisor.layout import SetupError
+from moorage.supervisor.options import POOL_OPTION
 from moorage.supervisor.plan import IDENTITY_VARIABLE
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ async def run_controllers(
     ca_file: Path | None,
     pod_cidr: str,
     client_ca: tuple[Path | None, Path | None] = (None, None),
+    load_balancer_pool: str = "",
 ) -> None:
     """Stand for election, and run everything while leading. Returns after SIGTERM. Raises SetupError."""
     from moorage.controllers import run as controllers_run
@@ -48,7 +50,8 @@ async def run_controllers(
     from moorage_gitops.engine import run as engine_run
 
     cluster_cidr = str(ranges.network(pod_cidr, "--pod-cidr"))
-    options = Options(cluster_cidr=cluster_cidr, authority=_authority(*client_ca))
+    pool = [str(ranges.network(load_balancer_pool, POOL_OPTION, 1))] if load_balancer_pool else ()
+    options = Options(cluster_cidr=cluster_cidr, authority=_authority(*client_ca), load_balancer_pool=pool)
     client = await _client(server, token_file, ca_file, "moorage-controllers")
     identity = os.environ.get(IDENTITY_VARIABLE) or f"{socket.gethostname()}_{secrets.token_hex(4)}"
     elector = LeaderElector(client, controllers_run.LEASE, identity)

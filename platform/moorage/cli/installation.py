@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from moorage.cli import vouching
-from moorage.cli.options import DEFAULT_DATA_DIR, DataDir, LogLevel, fail
+from moorage.cli.options import DEFAULT_DATA_DIR, DataDir, LogLevel, PoolOption, fail
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +44,7 @@ def up(
         str, typer.Option(help="Where pods' addresses come from; by default a network that is free on this machine.")
     ] = "",
     service_cidr: Annotated[str, typer.Option(help="Where Services' addresses come from; likewise.")] = "",
+    load_balancer_pool: PoolOption = "",
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
     authentication_config: vouching.ConfigFile = None,
     oidc_issuer_url: vouching.IssuerUrl = "",
@@ -99,6 +100,7 @@ def up(
             log_level=log_level,
             pod_cidr=pod_cidr,
             service_cidr=service_cidr,
+            load_balancer_pool=load_balancer_pool,
             server_arguments=vouching.arguments(authentication_config, service_account_issuer, issuer, oidc_ca_file),
         )
         layout = Layout.at(data_dir)

@@ -27,6 +27,12 @@ ContextName = Annotated[
 ]
 Output = Annotated[str, typer.Option("--output", "-o", help="table, json or yaml.")]
 
+PoolOption = Annotated[
+    str,
+    typer.Option(
+        "--load-balancer-pool", help="A network whose addresses Services of type LoadBalancer get; none if empty."
+    ),
+]
 LogLevel = Annotated[str, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")]
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from moorage.cli import vouching
-from moorage.cli.options import LogLevel, fail
+from moorage.cli.options import LogLevel, PoolOption, fail
 from moorage.supervisor.ranges import POD_RANGE, SERVICE_RANGE
 
 REFUSED = 78
@@ -135,6 +135,7 @@ def controllers(
     token_file: TokenFile,
     ca_file: CaFile = None,
     pod_cidr: PodCidr = POD_RANGE,
+    load_balancer_pool: PoolOption = "",
     client_ca_file: Annotated[
         Path | None, typer.Option(help="The CA of client certificates, the same that the servers are given.")
     ] = None,
@@ -147,7 +148,8 @@ def controllers(
     _start(log_level)
     from moorage.cli.compose import run_controllers
 
-    _run(lambda: run_controllers(server, token_file, ca_file, pod_cidr, (client_ca_file, client_ca_key_file)))
+    signing = client_ca_file, client_ca_key_file
+    _run(lambda: run_controllers(server, token_file, ca_file, pod_cidr, signing, load_balancer_pool))
 
 
 def agent(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,8 @@ class Options:
     """The network that nodes' ranges of pod addresses are cut from."""
     authority: Authority | None = None
     """What signs CertificateSigningRequests; None: they are not signed."""
+    load_balancer_pool: Sequence[str] = ()
+    """Networks whose addresses Services of type LoadBalancer get; without any, somebody else writes their status."""
     workers: int = 8
     """Keys that one controller works on at a time."""
 

@@ -18,6 +18,7 @@ from moorage.controllers.endpoints.controller import EndpointsController
 from moorage.controllers.endpoints.servers import ApiServersController
 from moorage.controllers.garbage.collector import GarbageCollector
 from moorage.controllers.ipam.controller import NodeIpamController
+from moorage.controllers.loadbalancers.controller import LoadBalancerController
 from moorage.controllers.namespaces.lifecycle import NamespaceController
 from moorage.controllers.namespaces.root_ca import RootCaController
 from moorage.controllers.namespaces.service_account import ServiceAccountController
@@ -51,6 +52,7 @@ _ALL = (
     ApiServersController,
     NodeIpamController,
     NetworkPolicyController,
+    LoadBalancerController,
     TenantController,
     CertificatesController,
     DisruptionController,

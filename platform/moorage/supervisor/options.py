@@ -20,6 +20,8 @@ FAKE = "fake"
 """Fake nodes are named ``fake-0`` and so on."""
 MOST_FAKES = 5000
 
+POOL_OPTION = "--load-balancer-pool"
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -37,6 +39,8 @@ class Options:
     service_cidr: str = ""
     fake_nodes: int = 0
     """Nodes with a fake engine, for trying things out at scale."""
+    load_balancer_pool: str = ""
+    """The network whose addresses Services of type LoadBalancer get; "" for none."""
 
     @property
     def every_node(self) -> Sequence[str]:
@@ -57,6 +61,7 @@ class Options:
         pod_cidr: str = "",
         service_cidr: str = "",
         fake_nodes: int = 0,
+        load_balancer_pool: str = "",
     ) -> Options:
         """Options that can work. Raises SetupError with the sentence for the user."""
         if nodes and no_node:
@@ -83,6 +88,7 @@ class Options:
             pods,
             services,
             fake_nodes,
+            str(ranges.network(load_balancer_pool, POOL_OPTION, 1)) if load_balancer_pool else "",
         )
 
     def encode(self) -> str:

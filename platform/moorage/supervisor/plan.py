@@ -41,6 +41,7 @@ def client_parts(layout: Layout, options: Options, ranges: Ranges) -> Sequence[P
     identity = {IDENTITY_VARIABLE: f"{socket.gethostname()}_{layout.root}"}
     signing = ["--client-ca-file", str(layout.client_ca_certificate), "--client-ca-key-file", str(layout.client_ca_key)]
     controllers = [*PROGRAM, "controllers", *token, *way, *signing, "--pod-cidr", ranges.pods]
+    controllers += ["--load-balancer-pool", options.load_balancer_pool] if options.load_balancer_pool else []
     parts = [PartSpec("controllers", controllers, identity)]
     for node in options.nodes:
         own = ["--token-file", str(layout.node_token(node)), "--node", node, "--data-dir", str(layout.agent(node))]

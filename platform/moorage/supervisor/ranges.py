@@ -35,14 +35,14 @@ class Ranges(NamedTuple):
     services: str
 
 
-def network(text: str, option: str) -> IPv4Network:
+def network(text: str, option: str, least: int = LEAST_ADDRESSES) -> IPv4Network:
     """The network that ``option`` was given. Raises SetupError."""
     try:
         found = IPv4Network(text)
     except ValueError as error:
         raise SetupError(f"{option} {text}: {error}; give an IPv4 network such as {POD_RANGE}") from None
-    if found.num_addresses < LEAST_ADDRESSES:
-        raise SetupError(f"{option} {text}: is too small; give a network of at least {LEAST_ADDRESSES} addresses")
+    if found.num_addresses < least:
+        raise SetupError(f"{option} {text}: is too small; give a network of at least {least} addresses")
     return found
 
 
