@@ -22,6 +22,7 @@ from moorage_agent import identity, joining
 from moorage_agent.engine import pause
 from moorage_agent.engine.contract import Engine, EngineError
 from moorage_agent.engine.docker import DockerEngine
+from moorage_agent.images.collection import Collection
 from moorage_agent.images.puller import Images
 from moorage_agent.network import making
 from moorage_agent.node import document, machine
@@ -74,7 +75,9 @@ class Agent:
         """Join the cluster, recover, and look after the node's pods. Raises IdentityError, JoinTokenError, OSError."""
         options = self._options
         if os.geteuid() != 0:
-            log.warning("the agent does not run as root: pods with memory volumes, images as volumes or subPaths will not start")
+            log.warning(
+                "the agent does not run as root: pods with memory volumes, images as volumes or subPaths will not start"
+            )
         ca_pem = await self._ca()
         data = options.data_dir.resolve()
         owner, node_uid = identity.remember(data, options.node, options.cluster_uid or identity.cluster_uid(ca_pem))
@@ -124,10 +127,11 @@ class Agent:
         status = StatusWriter(client)
         checks = Checks(engine)
         stack.push_async_callback(checks.close)
+        pulled = Collection(engine, data / "images.json")
         node = Node(
             identity=who,
             engine=engine,
-            images=Images(engine),
+            images=Images(engine, pulled=pulled),
             objects=Objects(client),
             volumes=VolumeStore(data),
             tokens=Tokens(client),
@@ -168,7 +172,14 @@ class Agent:
             group.create_task(recorder.run(), name="events")
             group.create_task(status.run(), name="pod status")
             group.create_task(pods.run(), name="pods")
-            guard = Guard(node, lambda: pods, lambda: machine.pressure(data), interval=options.health_interval)
+            guard = Guard(
+                node,
+                lambda: pods,
+                lambda: machine.pressure(data),
+                lambda: machine.is_filling(data),
+                pulled,
+                interval=options.health_interval,
+            )
             group.create_task(guard.run(), name="guard")
             group.create_task(_serve_tunnel(client, options.node, streams), name="tunnel")
             group.create_task(network.run(), name="network")

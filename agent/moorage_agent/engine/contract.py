@@ -278,6 +278,10 @@ class Engine(Protocol):
         """Make an image of a tar archive."""
         ...
 
+    async def remove_image(self, reference: str) -> None:
+        """Remove it; nothing where it is gone already. Raises EngineError where a container uses it."""
+        ...
+
     async def create(self, spec: ContainerSpec) -> str:
         """Create a container; returns its id. Raises NameConflict, NoSuchImage, NoSuchContainer (to join)."""
         ...

@@ -132,6 +132,14 @@ class DockerEngine:
                 if "error" in (message := orjson.loads(line)):
                     raise EngineError(str(message["error"]))
 
+    async def remove_image(self, reference: str) -> None:
+        """``DELETE /images/NAME``; 404 says that it is gone, 409 that it is used."""
+        try:
+            await self._http.json("DELETE", f"/images/{quote(reference, safe='/:@')}", timeout=START)
+        except Refused as error:
+            if error.code != 404:
+                raise
+
     async def create(self, spec: ContainerSpec) -> str:
         """``POST /containers/create``."""
         try:

@@ -151,6 +151,13 @@ class FakeEngine:
         await self._call("import_image", reference)
         self.images[reference] = Image(f"sha256:{reference}")
 
+    async def remove_image(self, reference: str) -> None:
+        """Refuses what Docker refuses: an image that a container was made of."""
+        await self._call("remove_image", reference)
+        if any(one.spec.image == reference for one in self._containers.values()):
+            raise EngineError(f"conflict: unable to remove {reference}, a container uses it")
+        self.images.pop(reference, None)
+
     async def create(self, spec: ContainerSpec) -> str:
         """Refuses what Docker refuses: a name that is taken, an image or a network container that is not there."""
         await self._call("create", spec.name, dict(entry.split("=", 1) for entry in spec.env))

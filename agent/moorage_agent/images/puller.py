@@ -14,6 +14,7 @@ from typing import NamedTuple
 from moorage_agent.engine.contract import Credentials, Engine, EngineError, EngineUnavailable, Image, PullError
 from moorage_agent.images import credentials as registry_credentials
 from moorage_agent.images import reference
+from moorage_agent.images.collection import Collection
 from moorage_agent.pods.observed import Failure, ImageState
 
 FIRST = 10.0
@@ -36,7 +37,10 @@ class Want(NamedTuple):
 class Images:
     """The images of one engine."""
 
-    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, engine: Engine, clock: Callable[[], float] = time.time, pulled: Collection | None = None
+    ) -> None:
+        self._pulled = pulled
         self._engine = engine
         self._clock = clock
         self._known: dict[str, tuple[float, Image]] = {}
@@ -106,9 +110,11 @@ class Images:
         task = self._pulls.get(key)
         if task is None:
             task = self._pulls[key] = asyncio.create_task(self._fetch(named, given), name=f"pull {named.text}")
-            task.add_done_callback(lambda done: self._pulled(key, done))
+            task.add_done_callback(lambda done: self._ended(key, done))
         begun = time.monotonic()
         await asyncio.shield(task)
+        if self._pulled is not None:
+            self._pulled.add(named.text)
         self.forget(named.text)
         image = await self.find(named.text)
         if image is None:
@@ -125,7 +131,7 @@ class Images:
     async def _fetch(self, named: reference.Reference, given: Sequence[Credentials]) -> None:
         await self._engine.pull(named.text, [*given, *await registry_credentials.of_machine(named.domain)])
 
-    def _pulled(self, key: tuple[str, tuple[Credentials, ...]], task: asyncio.Task[None]) -> None:
+    def _ended(self, key: tuple[str, tuple[Credentials, ...]], task: asyncio.Task[None]) -> None:
         self._pulls.pop(key, None)
         if not task.cancelled():
             task.exception()  # each of those who wait gets it; with none left it is not an error of the loop

@@ -5,6 +5,7 @@ while the node runs short of something.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import os
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from moorage_agent.engine.contract import EngineError
+from moorage_agent.images import reference
+from moorage_agent.images.collection import Collection
 from moorage_agent.node import eviction
 from moorage_agent.node.eviction import Candidate
 from moorage_agent.node.machine import Pressure
 from moorage_agent.pods.node import Node
-from moorage_agent.pods.observed import Attempt
+from moorage_agent.pods.observed import Attempt, every_container
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +58,16 @@ class Guard:
         node: Node,
         pods: Callable[[], Iterable[Pod]],
         pressure: Callable[[], Pressure],
+        filling: Callable[[], bool],
+        images: Collection,
         *,
         interval: float = INTERVAL,
     ) -> None:
         self._node = node
         self._pods = pods
         self._pressure = pressure
+        self._filling = filling
+        self._images = images
         self._interval = interval
         self._ending = ""
 
@@ -80,6 +87,8 @@ class Guard:
                 problem = eviction.beyond(pod.pod, await self._disk(pod))
                 if problem:
                     pod.condemn("Evicted", problem, GRACE)
+        if self._filling() and await self._images.collect(self._needed()):
+            return  # what was given back is seen at the next look
         short = self._pressure()
         if short.memory:
             await self._end_one(eviction.MEMORY)
@@ -87,6 +96,17 @@ class Guard:
             await self._end_one(eviction.DISK)
         elif short.pids:
             await self._end_one(eviction.PIDS)
+
+    def _needed(self) -> set[str]:
+        """Names of the images of the pods that are here."""
+        found = set()
+        for pod in self._pods():
+            volumes = [one["image"] for one in pod.pod["spec"].get("volumes") or () if one.get("image")]
+            named = [one.get("image", "") for one in every_container(pod.pod)]
+            for name in [*named, *(one.get("reference", "") for one in volumes)]:
+                with contextlib.suppress(ValueError):
+                    found.add(reference.parse(name).text)
+        return found
 
     def _live(self) -> list[Pod]:
         return [

@@ -12,6 +12,7 @@ MEMORY_LEAST = 100 * 2**20
 DISK_LEAST, INODES_LEAST = 0.10, 0.05
 """The kubelet's hard eviction thresholds: memory.available, nodefs.available, nodefs.inodesFree."""
 PIDS_LEAST = 0.05
+IMAGES_MOST = 0.85
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
@@ -73,6 +74,12 @@ def pressure(folder: Path) -> Pressure:
     running = int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[2])
     most = int(Path("/proc/sys/kernel/pid_max").read_text(encoding="ascii"))
     return Pressure(memory()["MemAvailable"] < MEMORY_LEAST, disk or inodes, running > most * (1 - PIDS_LEAST))
+
+
+def is_filling(folder: Path) -> bool:
+    """Whether so much of the disk is used that images should go which nobody needs (the kubelet's 85 %)."""
+    stat = os.statvfs(folder)
+    return stat.f_blocks > 0 and stat.f_bavail < stat.f_blocks * (1 - IMAGES_MOST)
 
 
 def boot_id() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import cast
@@ -11,6 +12,7 @@ from typing import cast
 import orjson
 import pytest
 
+from moorage_agent.engine import pause
 from moorage_agent.engine.contract import (
     ContainerSpec,
     Engine,
@@ -246,6 +248,15 @@ async def test_memory_in_use(bench: Bench) -> None:
     used = await bench.engine.usage(identity)
     assert 0 < used.memory < 2**30
     assert used.cpu >= 0.0
+
+
+async def test_an_image_is_removed_once(bench: Bench) -> None:
+    name = f"moorage-test/gone:{uuid.uuid4().hex}"
+    await bench.engine.import_image(name, pause.archive(), ["/pause"])
+    assert await bench.engine.image(name) is not None
+    await bench.engine.remove_image(name)
+    assert await bench.engine.image(name) is None
+    await bench.engine.remove_image(name)
 
 
 async def test_thirty_streams_hold_up_no_call(bench: Bench) -> None:
