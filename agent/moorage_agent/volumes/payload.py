@@ -39,6 +39,8 @@ def write(folder: Path, files: Mapping[str, File], group: int | None = None) -> 
     """Make ``folder`` show ``files`` (path -> file). Returns whether anything changed. Raises OSError, ValueError."""
     for path in files:
         check_path(path)
+    if os.geteuid() != 0:
+        files, group = _open_to_all(files, group), None
     folder.mkdir(parents=True, exist_ok=True)
     current = folder / DATA
     if current.is_symlink() and _holds(current, files, READABLE if group is not None else 0):
@@ -62,6 +64,16 @@ def write(folder: Path, files: Mapping[str, File], group: int | None = None) -> 
     if old:
         shutil.rmtree(folder / old, ignore_errors=True)
     return True
+
+
+def _open_to_all(files: Mapping[str, File], group: int | None) -> dict[str, File]:
+    """Nobody but root gives files away, to a user or to a group: what was meant for one, all of the container may read. The
+    folders above keep the machine's other users out.
+    """
+    return {
+        path: file if file.user is None and group is None else File(file.data, file.mode | 0o044)
+        for path, file in files.items()
+    }
 
 
 def _holds(current: Path, files: Mapping[str, File], added: int) -> bool:

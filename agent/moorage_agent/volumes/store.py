@@ -1,6 +1,6 @@
 """Where a pod's volumes are on this host, and making, changing and removing them. Blocking: call it from a thread.
 
-``DATA/pods/UID/volumes/NAME`` on disk; ``DATA/tmpfs/UID/NAME`` in memory for what is secret; ``DATA/pods/UID/subpaths``
+``DATA/pods/UID/volumes/NAME`` on disk; ``DATA/tmpfs/UID/NAME`` for what is secret (``memory``); ``DATA/pods/UID/subpaths``
 for mounted subPaths; ``DATA/pods/UID/messages`` for termination messages. ``UID`` is the pod's.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from moorage_agent.engine.contract import Mount
 from moorage_agent.pods import environment, fields
 from moorage_agent.pods.quantities import amount
-from moorage_agent.volumes import claims, mounts, payload, sources
+from moorage_agent.volumes import claims, memory, mounts, payload, sources
 from moorage_agent.volumes.sources import VolumeError
 
 Pod = Mapping[str, Any]
@@ -41,7 +41,7 @@ class VolumeStore:
 
     def __init__(self, data: Path) -> None:
         self._pods = data / "pods"
-        self._memory = data / "tmpfs"
+        self._memory = memory.place(data)
 
     def prepare(self, pod: Pod, found: sources.Materials, facts: fields.Facts) -> None:
         """Make every volume of the pod ready. Raises VolumeError, its text beginning with the volume's name."""
@@ -174,7 +174,7 @@ class VolumeStore:
         elif any(volume.get(kind) is not None for kind in sources.KINDS):
             files = sources.files(pod, volume, found, facts)
             if sources.is_private(volume):
-                mounts.tmpfs(self._memory)
+                memory.prepare(self._memory)
             payload.write(path, files, _group(pod))
         elif volume.get("image") is not None:
             if not mounts.mounted_below(path):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from moorage_agent.objects import Snapshot
 from moorage_agent.pods.fields import Facts
-from moorage_agent.volumes import mounts, payload, sources
+from moorage_agent.tokens import Wanted
+from moorage_agent.volumes import memory, mounts, payload, sources
 from moorage_agent.volumes.payload import File
 from moorage_agent.volumes.store import VolumeStore
 from tests.unit.agent.documents import container, pod
@@ -78,6 +81,61 @@ def test_removing_a_pod_takes_mounts_away_first(tmp_path: Path) -> None:
     assert mounts.mounted_below(tmp_path) == []
     assert not (tmp_path / "data" / "pods" / "uid-web").exists()
     assert (tmp_path / "host" / "precious").read_text() == "x"
+
+
+def _token(**security: Any) -> tuple[dict[str, Any], Snapshot]:
+    """A pod with its account's token, and what that is read from."""
+    source = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}}
+    whole = pod(volumes=[{"name": "t", "projected": {"sources": [source]}}], securityContext=security)
+    return whole, Snapshot(tokens={Wanted(expiration=3607): "secret"})
+
+
+def test_a_token_is_in_memory_and_for_the_pods_user(tmp_path: Path) -> None:
+    whole, found = _token(runAsUser=1234)
+    store = VolumeStore(tmp_path / "data")
+    store.prepare(whole, found, Facts())
+    file = store.path(whole, whole["spec"]["volumes"][0]) / "token"
+    assert file.read_text() == "secret"
+    assert (file.stat().st_uid, file.stat().st_mode & 0o777) == (1234, 0o600)
+    assert tmp_path / "data" / "tmpfs" in mounts.mounted_below(tmp_path)
+    mounts.unmount(tmp_path / "data" / "tmpfs")
+
+
+def test_many_pods_at_once_share_one_mount(tmp_path: Path) -> None:
+    """A second mount on the first one would hide the tokens that are there."""
+    folder = memory.place(tmp_path)
+    with ThreadPoolExecutor(16) as pool:
+        for _ in range(8):
+            for done in [pool.submit(memory.prepare, folder) for _ in range(16)]:
+                done.result()
+            assert mounts.mounted_below(folder) == [folder]
+            mounts.unmount(folder)
+
+
+def test_who_may_not_mount_keeps_tokens_in_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent without root's rights: a folder of its own, closed to others, in what is a tmpfs everywhere."""
+    monkeypatch.setattr(memory, "SHARED", tmp_path / "shm")
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    (tmp_path / "shm").mkdir()
+    whole, found = _token(runAsUser=1234, fsGroup=99)
+    store = VolumeStore(tmp_path / "data")
+    folder = memory.place(tmp_path / "data")
+    folder.mkdir(mode=0o755)
+    with pytest.raises(sources.VolumeError, match="belongs to somebody else, or is open to others"):
+        store.prepare(whole, found, Facts())
+    folder.rmdir()
+    folder.mkdir(mode=0o700)
+    os.chown(folder, 4321, -1)
+    store.prepare(whole, found, Facts())
+    file = store.path(whole, whole["spec"]["volumes"][0]) / "token"
+    assert file.is_relative_to(folder)
+    assert file.read_text() == "secret"
+    assert file.stat().st_mode & 0o777 == 0o644
+    data = (file.parent / "..data").readlink()
+    store.refresh(whole, found, Facts())
+    assert (file.parent / "..data").readlink() == data
+    store.remove("uid-web")
+    assert list(folder.iterdir()) == []
 
 
 def test_messages_are_short_and_no_links(tmp_path: Path) -> None:
