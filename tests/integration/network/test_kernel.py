@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -180,3 +181,24 @@ async def test_a_policy_keeps_a_pod_from_going_out(world: World) -> None:
 def test_the_thread_of_the_network_can_load(world: World) -> None:
     with ThreadPoolExecutor(1) as thread:
         assert thread.submit(world.kernel.has_table, OWN.table).result()
+
+
+def test_only_what_is_the_nodes_own_is_removed(world: World) -> None:
+    other = names(CLUSTER, f"{NODE}-other")
+    links, kernel = Links(other.metric), Kernel()
+    try:
+        links.gateway(other.gateway, IPv4Address("10.213.8.1"), [])
+        kernel.load(ruleset.whole(other.table, ruleset.Ruleset()))
+        forwarding.allow(other)
+        remove(CLUSTER, f"{NODE}-other")
+        assert not links.index(other.gateway)
+        assert not kernel.has_table(other.table)
+        assert links.index(OWN.gateway)
+        assert kernel.has_table(OWN.table)
+        if shutil.which("iptables"):
+            listed = subprocess.run(["iptables", "-S", "FORWARD"], capture_output=True, text=True, check=False).stdout
+            assert other.table not in listed
+        remove(CLUSTER, f"{NODE}-other")  # and nothing where there is nothing
+    finally:
+        links.close()
+        kernel.close()
