@@ -16,7 +16,7 @@ from tests.attacks.caller import refused
 from tests.support.rest import APPLY, JSON_PATCH
 from tests.support.wait import until
 
-SOON = 20.0
+SOON = 60.0
 """Seconds within which the victim is answered, whatever goes on: a bound on being stopped, not a measurement."""
 
 
@@ -168,7 +168,7 @@ def test_a_flood_of_one_tenant(arena: Arena) -> None:
     """Its requests wait for each other, or are told to come back; the victim's do not."""
     mallory, victim = arena.mallory, arena.victim
     with ThreadPoolExecutor(40) as many:
-        flood = [many.submit(mallory.send, "GET", arena.attacker.at("configmaps")) for _ in range(400)]
+        flood = [many.submit(mallory.send, "GET", arena.attacker.at("configmaps")) for _ in range(200)]
         begun = time.monotonic()
         for _ in range(10):
             assert victim.caller.send("GET", victim.at("secrets", "db")).code == 200
