@@ -61,7 +61,7 @@ async def test_a_subpath_does_not_lead_out(api: Rest, pods: str) -> None:
     def told() -> bool:
         (status,) = api.get(f"{pods}/escaping")["status"].get("containerStatuses") or [{}]
         waiting = status.get("state", {}).get("waiting", {})
-        assert 'subPath ".." must be relative and must not contain ".."' in waiting.get("message", ""), status
+        assert 'subPath "$(WHERE)" must be relative and must not contain ".."' in waiting.get("message", ""), status
         return True
 
     await until(told, timeout=30)
