@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import struct
 import time
 import uuid
 from collections.abc import Sequence
@@ -58,6 +59,10 @@ class Note(NamedTuple):
 
 
 NO_NOTE = Note(None, None, None, 0)
+
+
+class Unwritable(Exception):
+    """A member of the batch has a value that cannot be sent to PostgreSQL. Nothing was sent."""
 
 
 @dataclass(slots=True, eq=False)
@@ -138,7 +143,19 @@ def find_nul(value: object, path: str = "") -> str:
 def parameters(
     batch: Batch, writer: str, writer_epoch: int, epoch: int, anchor: bytes | None = None
 ) -> tuple[bytes | None, ...]:
-    """The function's arguments, in binary. ``anchor`` is the JSON of the head of this server's own audit chain."""
+    """The function's arguments, in binary. ``anchor`` is the JSON of the head of this server's own audit chain.
+
+    Raises Unwritable where a member has a value that has no form there (text with half a surrogate pair, numbers past 64 bits).
+    """
+    try:
+        return _parameters(batch, writer, writer_epoch, epoch, anchor)
+    except (TypeError, ValueError, OverflowError, struct.error) as error:
+        raise Unwritable(str(error)) from error
+
+
+def _parameters(
+    batch: Batch, writer: str, writer_epoch: int, epoch: int, anchor: bytes | None
+) -> tuple[bytes | None, ...]:
     writes = batch.writes
     origins = [request.origin for request in batch.requests for _ in request.writes]
     sealed = [ciphertext for request in batch.requests for ciphertext in request.sealed]

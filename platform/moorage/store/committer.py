@@ -122,7 +122,7 @@ class Committer:
         self._feed.own_commit = under_way = asyncio.get_running_loop().create_future()
         try:
             verdicts = await self._commit(batch, deadline)
-        except psycopg.Error as error:
+        except (psycopg.Error, commit.Unwritable) as error:
             if len(batch.requests) > 1:
                 # Somebody's member is bad in a way that the function has no verdict for; it must not spoil the others.
                 for request in batch.requests:
@@ -145,7 +145,7 @@ class Committer:
                 self._feed.own_commit = None
 
     async def _commit(self, batch: Batch, deadline: float) -> list[Verdict]:
-        """Try until there is an outcome. Raises OutcomeUnknown, Unavailable, psycopg.Error (nothing was written)."""
+        """Try until there is an outcome. Raises OutcomeUnknown, Unavailable; psycopg.Error, Unwritable (nothing was written)."""
         sent = False
         # Taken before anything is sent: the feed may read the batch back from the log before we look for it.
         floor = self._seen.revision
@@ -275,8 +275,10 @@ class Committer:
                 request.answer.set_exception(error)
 
 
-def _explained(error: psycopg.Error) -> Exception:
+def _explained(error: psycopg.Error | commit.Unwritable) -> Exception:
     """What the caller hears: errors that a document caused in our own terms, all others as a database that is out of order."""
+    if isinstance(error, commit.Unwritable):
+        return InvalidDocument(f"the document cannot be stored: {error}")
     if isinstance(error, psycopg.DataError):
         return InvalidDocument(f"PostgreSQL cannot store the document: {error.diag.message_primary}")
     log.error("commit refused by PostgreSQL: %s", error, extra={"action": "refused", "sqlstate": error.sqlstate})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -175,6 +176,17 @@ async def test_what_could_not_be_read_again_is_refused_and_spoils_nobody_else(
         assert isinstance(good, list)
         assert good[0].outcome is Outcome.WRITTEN
         assert names(pods.entries()) == ["fine"]
+
+
+async def test_an_amount_that_no_number_of_the_database_holds_spoils_nobody_else(database_url: str) -> None:
+    async with store(database_url) as one:
+        await one.cache(PODS)
+        bad = replace(create(key("bad")), charge={"requests.cpu": 10**400})
+        answers = await asyncio.gather(
+            *(one.commit([each], ORIGIN) for each in (create(key("a")), bad, create(key("b")))), return_exceptions=True
+        )
+        assert isinstance(answers[1], InvalidDocument)
+        assert [answer[0].outcome for answer in answers if isinstance(answer, list)] == [Outcome.WRITTEN] * 2
 
 
 async def test_a_slow_watcher_is_cut_off(database_url: str) -> None:
