@@ -91,7 +91,7 @@ def test_pods_that_ask_for_too_much(arena: Arena, what: str) -> None:
 async def test_workloads_make_no_pod_that_may_not_be_made(arena: Arena) -> None:
     """What a template holds too much of is refused, or its pods are."""
     attacker, mallory = arena.attacker, arena.mallory
-    labels = {"app": "evil"}
+    labels, taken = {"app": "evil"}, list[str]()
     for what in ("privileged", "host network", "host path"):
         template = {"metadata": {"labels": labels}, "spec": pod("x", **FORBIDDEN[what])["spec"]}
         name = f"evil-{what.replace(' ', '-')}"
@@ -101,9 +101,16 @@ async def test_workloads_make_no_pod_that_may_not_be_made(arena: Arena) -> None:
                 if group == "batch/v1":
                     job = {"template": {**template, "spec": {**template["spec"], "restartPolicy": "Never"}}}
                     spec = {"schedule": "* * * * *", "jobTemplate": {"spec": job}} if plural == "cronjobs" else job
-                mallory.send("POST", attacker.at(plural, group=group), {"metadata": {"name": name}, "spec": spec})
-    for found in arena.admin.get(attacker.at("pods"), labelSelector="app=evil")["items"]:
-        raise AssertionError(found)
+                path = attacker.at(plural, group=group)
+                if mallory.send("POST", path, {"metadata": {"name": name}, "spec": spec}).code == 201:
+                    taken.append(f"{path}/{name}")
+    await until(lambda: all("ReplicaFailure" in told(arena.admin.get(path)) for path in taken))
+    assert arena.admin.get(attacker.at("pods"), labelSelector="app=evil")["items"] == []
+
+
+def told(document: Document) -> list[str]:
+    """The conditions that are true."""
+    return [each["type"] for each in document.get("status", {}).get("conditions", []) if each["status"] == "True"]
 
 
 def test_changes_of_a_harmless_pod(arena: Arena) -> None:
@@ -234,7 +241,10 @@ async def test_amounts_past_every_number_stop_nobody(arena: Arena) -> None:
     victim, mallory = arena.victim, arena.mallory
     for count, amount in ((1, "1e400"), (1, "9223372036854775807"), (40, "9E")):
         name = f"huge-{count}-{amount[:3]}"
-        container = {"image": "x", "resources": {"requests": {"cpu": amount, "memory": amount, "example.com/x": "9E"}}}
+        container: Document = {
+            "image": "x",
+            "resources": {"requests": {"cpu": amount, "memory": amount, "example.com/x": "9E"}},
+        }
         container["resources"]["limits"] = {"example.com/x": "9E"}
         containers = [{**container, "name": f"c{n}"} for n in range(count)]
         answer = mallory.send("POST", arena.attacker.at("pods"), pod(name, containers=containers, nodeSelector={}))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import signal
+from pathlib import Path
 
 from moorage.supervisor.database import Database
 from moorage.supervisor.layout import Layout, SetupError
@@ -37,12 +39,24 @@ def down(layout: Layout) -> bool:
     return ran
 
 
+def _remove(root: Path) -> None:
+    """Remove a folder with what is mounted below it. A container that is just ending may hold a mount for a moment longer."""
+    for last in (False, False, True):
+        unmount_below(root)
+        try:
+            shutil.rmtree(root)
+        except OSError as error:
+            if last or error.errno != errno.EBUSY:
+                raise
+        else:
+            return
+
+
 def delete(layout: Layout) -> None:
     """Delete an ended installation, also what PostgreSQL keeps elsewhere. Raises SetupError."""
     try:
         if (layout.root / "postgres").exists():
             Postgres(layout.root).remove()
-        unmount_below(layout.root)
-        shutil.rmtree(layout.root)
+        _remove(layout.root)
     except (PostgresError, OSError) as error:
         raise SetupError(f"{layout.root} was not deleted whole: {error}") from None
