@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+import struct
 from pathlib import Path
 
 from moorage.client.api import ApiClient
@@ -22,6 +24,8 @@ def obstacle(docker: str) -> str:
         return "the agent does not run as root"
     if not docker.startswith("unix://"):
         return f"the engine at {docker} runs on another machine"
+    if _elsewhere(docker.removeprefix("unix://")):
+        return f"the engine at {docker} runs in another container: its processes cannot be seen from here"
     try:
         import pyroute2  # noqa: F401 - 25 MB that only this network needs
     except ImportError:
@@ -40,6 +44,18 @@ def obstacle(docker: str) -> str:
     finally:
         kernel.close()
     return ""
+
+
+def _elsewhere(path: str) -> bool:
+    """Whether whoever listens at a socket is in another PID namespace (unix(7), SO_PEERCRED: the number is 0 then)."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5.0)
+        try:
+            client.connect(path)
+        except OSError:
+            return False  # an engine that does not answer yet is looked for by others
+        credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return bool(struct.unpack("3i", credentials)[0] == 0)
 
 
 def make(owner: Owner, docker: str, data: Path, client: ApiClient, server: str) -> PodNetwork:
