@@ -31,16 +31,25 @@ def _pod(name: str, **variables: str) -> Document:
     return {"metadata": {"name": name}, "spec": spec}
 
 
+def _with_image(name: str, image: str) -> Document:
+    """A pod whose image is pulled each time, as one without a tag is."""
+    pod = _pod(name)
+    pod["spec"]["containers"][0]["image"] = image
+    return pod
+
+
 async def test_pods_run_on_fake_nodes(api: Rest) -> None:
-    assert sorted(api.names("/api/v1/nodes", labelSelector="node.kubernetes.io/instance-type=fake")) == [f"fake-{n}" for n in range(5)]
+    fakes = api.names("/api/v1/nodes", labelSelector="node.kubernetes.io/instance-type=fake")
+    assert sorted(fakes) == [f"fake-{number}" for number in range(5)]
     pods = "/api/v1/namespaces/default/pods"
     for number in range(20):
         api.create(pods, _pod(f"p{number}"))
+    api.create(pods, _with_image("latest", "anything"))
     api.create(pods, _pod("job", FAKE_RUN_FOR="0.2", FAKE_EXIT_CODE="3", FAKE_OUTPUT="said\n"))
 
     def running() -> list[Document]:
         found = [one for one in api.get(pods)["items"] if one["status"]["phase"] == "Running"]
-        assert len(found) == 20, len(found)
+        assert len(found) == 21, len(found)
         return found
 
     where = Counter(one["spec"]["nodeName"] for one in await until(running, timeout=60))
