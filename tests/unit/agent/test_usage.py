@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ class Pod:
     """A pod of one running container."""
 
     container: Container
-    pod: dict[str, Any] = field(
+    pod: Mapping[str, Any] = field(
         default_factory=lambda: {"metadata": {"namespace": "ns", "name": "web", "uid": "u"}, "spec": {}}
     )
 

@@ -161,7 +161,7 @@ def test_unready_addresses_are_listed_apart() -> None:
 
 
 def test_endpoints_by_hand_are_mirrored() -> None:
-    by_hand = {
+    by_hand: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Endpoints",
         "metadata": {"name": "db", "namespace": "a", "uid": "e"},

@@ -9,7 +9,7 @@ import json
 import pytest
 
 from moorage_gitops.scanning import entropy, patterns
-from moorage_gitops.scanning.findings import RULES, fingerprint
+from moorage_gitops.scanning.findings import RULES, Finding, fingerprint
 from moorage_gitops.scanning.text import IGNORE, LONGEST, scan
 
 MIXED = "aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3xY5zA7b"
@@ -214,7 +214,7 @@ def test_what_is_sealed_may_be_committed() -> None:
 def test_a_mark_passes_a_line_over() -> None:
     text = f"API_TOKEN={MIXED[:20]} # {IGNORE}\nAPI_TOKEN={MIXED[:20]}\n"
     assert [each.line for each in scan(".env", text.encode())] == [2]
-    passed = []
+    passed: list[Finding] = []
     scan(".env", text.encode(), RULES, passed)
     assert [each.fingerprint for each in passed] == [scan(".env", text.encode())[0].fingerprint]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -98,13 +98,14 @@ async def test_the_same_values_give_the_same_hash(objects: Objects) -> None:
 
 async def test_every_change_of_a_value_gives_another(objects: Objects) -> None:
     seen = {await stamped(objects)}
-    for change in (
+    changes: tuple[Callable[[], None], ...] = (
         lambda: objects.put(SECRET, "db", data={"password": "bmV3"}),
         lambda: objects.put(SECRET, "db", data={"other": "eA=="}),
         lambda: objects.put(CONFIG_MAP, "settings", data={"a": "1"}),
         lambda: objects.put(CONFIG_MAP, "settings", data={"a": "1"}, binaryData={"b": "eA=="}),
         lambda: objects.entries_.clear(),
-    ):
+    )
+    for change in changes:
         change()
         seen.add(await stamped(objects))
     assert len(seen) == 6

@@ -37,7 +37,8 @@ async def test_a_flow_alone_has_every_seat_and_then_waits() -> None:
     waiting = asyncio.create_task(target.wait("a", 1))
     await settle()
     assert not waiting.done()
-    seats[0].leave()  # type: ignore[union-attr] - asserted above
+    assert seats[0] is not None
+    seats[0].leave()
     (await waiting).leave()
     assert (target.running, target.waiting) == (2, 0)
 
@@ -49,7 +50,8 @@ async def test_a_newcomer_gets_a_seat_before_the_flood_that_waits() -> None:
     await settle()
     calm = asyncio.create_task(enter(target, "calm"))
     await settle()
-    held[0].leave()  # type: ignore[union-attr] - four seats are free at first
+    assert held[0] is not None
+    held[0].leave()
     await settle()
     assert calm.done()
     assert not any(task.done() for task in flood)

@@ -135,9 +135,9 @@ def cluster() -> Cluster:
     return made
 
 
-def bound(**to: Ref) -> Bound:
+def bound(pod: Ref | None = None, secret: Ref | None = None, node: Ref | None = None) -> Bound:
     """The account, bound to these objects. The uid of an object in memory is its name."""
-    return Bound("town", Ref("robot", "robot"), **to)
+    return Bound("town", Ref("robot", "robot"), pod, secret, node)
 
 
 def claims_of(token: str) -> dict[str, Any]:

@@ -11,8 +11,16 @@ from moorage_tenants.authentication.scopes import EXTRA, for_git, permits, probl
 ANN = Identity("ann")
 
 
-def asked(verb: str, resource: str = "configmaps", namespace: str = "shop", **more: str) -> Attributes:
-    return Attributes(ANN, verb, resource=resource, namespace=namespace, **more)
+def asked(
+    verb: str,
+    resource: str = "configmaps",
+    namespace: str = "shop",
+    *,
+    group: str = "",
+    subresource: str = "",
+    name: str = "",
+) -> Attributes:
+    return Attributes(ANN, verb, group, resource, subresource, namespace, name)
 
 
 READS = [asked("get"), asked("list"), asked("watch"), asked("get", "pods", subresource="log")]
