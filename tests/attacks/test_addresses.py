@@ -107,11 +107,11 @@ def test_proxies_of_the_api_server(arena: Arena) -> None:
             assert answer.code in (403, 404, 405, 501, 503), answer.text
     who = f"Authorization: Bearer {arena.mallory.token}\r\n"
     absolute = f"GET http://169.254.169.254/latest HTTP/1.1\r\nHost: 169.254.169.254\r\nConnection: close\r\n{who}\r\n"
-    answer = arena.mallory.raw(absolute.encode(), seconds=10)
-    assert answer.split(b" ", 2)[1] in (b"400", b"403", b"404"), answer
+    got = arena.mallory.raw(absolute.encode(), seconds=10)
+    assert got.split(b" ", 2)[1] in (b"400", b"403", b"404"), got
     tunnel = f"CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: 169.254.169.254:80\r\n{who}\r\n"
-    answer = arena.mallory.raw(tunnel.encode(), seconds=10)
-    assert b" 200" not in answer[:20], answer
+    got = arena.mallory.raw(tunnel.encode(), seconds=10)
+    assert b" 200" not in got[:20], got
 
 
 async def test_what_an_issuers_metadata_may_name(certificates: Certificates) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from moorage_tenants.sealed_secrets import cipher
 from tests.attacks.arena import NAMESPACES, TENANTS, Arena, config_map, deleted, pod, secret, transaction
 from tests.attacks.caller import base64_of, refused
-from tests.support.rest import MERGE_PATCH, Answer
+from tests.support.rest import MERGE_PATCH, Answer, Document
 from tests.support.wait import until
 
 TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
@@ -98,17 +98,17 @@ def test_sql_in_names_selectors_and_tokens(arena: Arena) -> None:
     attacker, mallory = arena.attacker, arena.mallory
     before = len(mallory.get(attacker.at("secrets"))["items"])
     for text in INJECTIONS:
+        pages: list[dict[str, Any]] = [{"continue": text}, {"continue": forged(1, text, text)}]
         answers = [
             mallory.send("GET", attacker.at("secrets"), fieldSelector=f"metadata.name={text}"),
             mallory.send("GET", attacker.at("secrets"), labelSelector=f"a={text}"),
             mallory.send("GET", attacker.at("secrets"), resourceVersion=text),
-            mallory.send("GET", attacker.at("secrets"), **{"continue": text}),
-            mallory.send("GET", attacker.at("secrets"), **{"continue": forged(1, text, text)}),
+            *(mallory.send("GET", attacker.at("secrets"), **page) for page in pages),
             mallory.send("GET", attacker.at("secrets", _quoted(text))),
             mallory.send("GET", f"{NAMESPACES}/{_quoted(text)}/secrets"),
             mallory.send("POST", attacker.at("configmaps"), {"metadata": {"name": text}}),
             mallory.send("POST", attacker.at("configmaps"), {"metadata": {"name": "x", "labels": {text: text}}}),
-            mallory.send("GET", "/apis/moorage.io/v1/audit", user=text, name=text, **{"continue": text}),
+            mallory.send("GET", "/apis/moorage.io/v1/audit", user=text, name=text, **pages[0]),
             mallory.send("GET", f"/apis/moorage.io/v1/namespaces/{attacker.namespace}/secrets/{_quoted(text)}/history"),
         ]
         for answer in answers:
@@ -153,7 +153,7 @@ def test_history_by_old_revisions(arena: Arena) -> None:
     now = int(arena.admin.get(victim.at("secrets"))["metadata"]["resourceVersion"])
     for revision in ("1", str(now - 1), str(now)):
         for match in ("Exact", "NotOlderThan"):
-            query = {"resourceVersion": revision, "resourceVersionMatch": match}
+            query: dict[str, Any] = {"resourceVersion": revision, "resourceVersionMatch": match}
             refused(silent(arena, mallory.send("GET", victim.at("secrets"), **query)))
             refused(silent(arena, mallory.send("GET", "/api/v1/secrets", **query)))
         refused(silent(arena, mallory.send("GET", victim.at("secrets", "db"), resourceVersion=revision)))
@@ -330,8 +330,8 @@ def test_sealed_secrets_of_another_namespace(arena: Arena) -> None:
 def test_transactions_that_mix_namespaces(arena: Arena) -> None:
     """Each operation needs its own right; one that lacks it undoes all. A condition on a foreign object is a read."""
     victim, attacker, mallory = arena.victim, arena.attacker, arena.mallory
-    mine = {"verb": "create", "object": config_map("mixed", attacker.namespace)}
-    theirs = [
+    mine: Document = {"verb": "create", "object": config_map("mixed", attacker.namespace)}
+    theirs: list[Document] = [
         {"verb": "create", "object": config_map("mixed", victim.namespace)},
         {"verb": "apply", "object": config_map("settings", victim.namespace), "force": True},
         {"verb": "update", "object": config_map("settings", victim.namespace)},

@@ -173,9 +173,9 @@ def test_groups_of_the_platform_are_not_an_issuers_to_give(gate: Gate) -> None:
         token = signer.token(gate.claims(groups=groups))
         refused(gate.server.with_token(token).send("GET", "/api/v1/secrets"), 401, 403)
         refused(gate.server.with_token(token).send("GET", "/api/v1/nodes"), 401, 403)
-    for groups in ({"system:masters": 1}, [["system:masters"]], [1], "a\u0000"):
+    for no_groups in ({"system:masters": 1}, [["system:masters"]], [1], "a\u0000"):
         refused(
-            gate.server.with_token(signer.token(gate.claims(groups=groups))).send("GET", "/api/v1/secrets"), 401, 403
+            gate.server.with_token(signer.token(gate.claims(groups=no_groups))).send("GET", "/api/v1/secrets"), 401, 403
         )
 
 
@@ -254,7 +254,7 @@ async def test_revoked_and_gone(gate: Gate) -> None:
     for change in (token.upper(), token + "=", " " + token + "x", token[:-1]):
         gate.rejects(change)
     admin.create(ACCOUNTS, {"metadata": {"name": "short-lived"}})
-    asked = {"spec": {}}
+    asked: Document = {"spec": {}}
     path = f"{ACCOUNTS}/short-lived"
     of_account = admin.create(f"{path}/token", asked)["status"]["token"]
     assert gate.whoami(of_account)[0] == 201

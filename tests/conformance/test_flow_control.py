@@ -75,7 +75,7 @@ def test_life(api: Rest, plural: str, label: str) -> None:
         read["metadata"]["annotations"]["updated"] = "yes"
         assert api.replace(f"{path}/{name}", read)["metadata"]["annotations"]["updated"] == "yes"
         api.delete(f"{path}/{name}")
-        seen = []
+        seen: list[str] = []
         for kind, document in events:
             if not seen or kind != seen[-1]:
                 seen.append(kind)

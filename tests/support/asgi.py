@@ -82,7 +82,7 @@ class Asgi:
                     parts.extend(message.get("body", b""))
 
         scope = _scope("websocket", target, headers or {})
-        extensions = {"websocket.http.response": {}}
+        extensions: Scope = {"websocket.http.response": {}}
         await self._app({**scope, "scheme": "wss", "subprotocols": [], "extensions": extensions}, receive, send)
         return Answer(code, bytes(parts))
 

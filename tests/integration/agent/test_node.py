@@ -13,7 +13,7 @@ pytestmark = pytest.mark.docker
 
 def ready(node: Document) -> Document:
     """Condition Ready. Raises AssertionError for a Node that was just made and has no status yet."""
-    found = [one for one in node.get("status", {}).get("conditions", []) if one["type"] == "Ready"]
+    found: list[Document] = [one for one in node.get("status", {}).get("conditions", []) if one["type"] == "Ready"]
     assert found, f"node {node['metadata']['name']} has no condition Ready yet"
     return found[0]
 

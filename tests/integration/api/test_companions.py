@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,7 +79,7 @@ async def test_many_at_once_on_two_servers_never_share_a_companion(
     api: RunningApi, database_url: str, certificates: Certificates
 ) -> None:
     numbers = Numbers()
-    overrides = {"admissions": [numbers], "companions": [numbers], "server": "second"}
+    overrides: dict[str, Any] = {"admissions": [numbers], "companions": [numbers], "server": "second"}
     async with serve_api(database_url, certificates, **overrides) as second:
         servers = (api, second)
         made = await asyncio.gather(

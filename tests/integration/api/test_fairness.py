@@ -103,7 +103,7 @@ async def test_answers_name_what_the_request_was_sorted_into(api: RunningApi) ->
         async def sorted_in() -> bool:
             async with session.get(CONFIGMAPS) as response:
                 headers = response.headers
-                return (
+                return bool(
                     headers.get("X-Kubernetes-PF-FlowSchema-UID") == schema_uid
                     and headers.get("X-Kubernetes-PF-PriorityLevel-UID") == level_uid
                 )

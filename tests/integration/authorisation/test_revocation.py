@@ -135,7 +135,11 @@ async def test_what_is_taken_away_ends_everywhere(pair: Pair) -> None:
             # Whoever keeps the right keeps the watch, and sees what comes after.
             await write_secret(pair, f"after-{who}")
             for other in watches.values():
-                await until(lambda other=other, who=who: f"after-{who}" in other.names)
+
+                def told(other: Watching = other, who: str = who) -> bool:
+                    return f"after-{who}" in other.names
+
+                await until(told)
             assert f"after-{who}" not in theirs.names
 
 

@@ -37,12 +37,16 @@ class MemorySubscription:
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Change]]:
         while not self._closed:
-            fresh = [change for change in self._cache.changes if change.revision > self.revision]
-            if fresh:
-                self.revision = fresh[-1].revision
+            if fresh := self.poll():
                 yield fresh
             else:
                 await self._cache.store.changed()
+
+    def poll(self) -> Sequence[Change]:
+        fresh = [change for change in self._cache.changes if change.revision > self.revision]
+        if fresh:
+            self.revision = fresh[-1].revision
+        return fresh
 
     def close(self) -> None:
         self._closed = True

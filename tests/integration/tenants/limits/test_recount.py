@@ -143,7 +143,9 @@ class Crowd:
         for _ in range(self._random.randint(2, 5)):
             space, self._number = self._random.choice(SPACES), self._number + 1
             name = f"t{self._number}" if self._random.random() < 0.7 else self._name()
-            body = self._pod(name) if self._random.random() < 0.4 else {"apiVersion": "v1", "kind": "ConfigMap"}
+            body: Document = (
+                self._pod(name) if self._random.random() < 0.4 else {"apiVersion": "v1", "kind": "ConfigMap"}
+            )
             body["metadata"] = {"name": name, "namespace": space}
             operations.append({"verb": "create", "object": body})
         if self._random.random() < 0.5:
@@ -227,13 +229,13 @@ async def recounted(rig: Rig) -> dict[str, dict[str, int]]:
     for limits in wanted:
         sort, _, rest = limits.scope.partition("/")
         used = dict.fromkeys(limits.hard, 0)
-        for place, charge in charges:
-            inside = place == rest.partition("/")[0] and "count/namespaces" not in charge
+        for place, amounts in charges:
+            inside = place == rest.partition("/")[0] and "count/namespaces" not in amounts
             if not (inside if sort == "quota" else teams.get(place) == rest):
                 continue
-            if not limits.matcher or matches(limits.matcher, charge.get("@") or {}):
+            if not limits.matcher or matches(limits.matcher, amounts.get("@") or {}):
                 for resource in used:
-                    used[resource] += int(charge.get(resource, 0))
+                    used[resource] += int(amounts.get(resource, 0))
         if used:
             found[limits.scope] = used
     return found
