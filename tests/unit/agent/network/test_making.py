@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ def test_an_engine_on_another_machine_has_its_own_bridge() -> None:
 
 
 def test_without_root_there_is_no_network_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(making.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert making.obstacle("unix:///var/run/docker.sock") == "the agent does not run as root"
 
 
