@@ -59,7 +59,9 @@ HOST = (x509.DNSName("n.example.com"),)
         (signers.NODE_SERVING, asked(*NODE, names=(*HOST, x509.RFC822Name("a@b.c"))), SERVING, "email subjectAltNames"),
     ],
 )
-def test_what_signers_accept(signer: str, request_: x509.CertificateSigningRequest, usages: set[str], refusal: str) -> None:
+def test_what_signers_accept(
+    signer: str, request_: x509.CertificateSigningRequest, usages: set[str], refusal: str
+) -> None:
     said = signers.refusal(signer, request_, usages)
     assert (refusal in said) if refusal else said == ""
 
@@ -79,7 +81,9 @@ def test_a_certificate_has_the_names_and_purposes_that_were_asked_for(authority:
     assert (usage.digital_signature, usage.key_encipherment, usage.key_cert_sign) == (True, False, False)
 
 
-@pytest.mark.parametrize(("seconds", "lasts"), [(None, 365 * 86_400), (10**9, 365 * 86_400), (7200, 7200), (1, SHORTEST)])
+@pytest.mark.parametrize(
+    ("seconds", "lasts"), [(None, 365 * 86_400), (10**9, 365 * 86_400), (7200, 7200), (1, SHORTEST)]
+)
 def test_how_long_a_certificate_lasts(authority: Authority, seconds: int | None, lasts: int) -> None:
     signed = x509.load_pem_x509_certificate(authority.sign(asked("ann"), sorted(CLIENT), seconds, NOW))
     assert signed.not_valid_after_utc == AT + datetime.timedelta(seconds=lasts)
@@ -123,7 +127,13 @@ def test_only_what_is_approved_and_open_is_signed() -> None:
 
 @pytest.mark.parametrize(
     ("conditions", "keeps"),
-    [((), 24 * 3600), (("Approved",), 3600), (("Denied",), 3600), (("Approved", "Failed"), 3600), (("Other",), float("inf"))],
+    [
+        ((), 24 * 3600),
+        (("Approved",), 3600),
+        (("Denied",), 3600),
+        (("Approved", "Failed"), 3600),
+        (("Other",), float("inf")),
+    ],
 )
 def test_when_a_request_goes(conditions: tuple[str, ...], keeps: float) -> None:
     assert plan.goes_at(document(*conditions, ago=60)) == NOW - 60 + keeps
