@@ -81,6 +81,15 @@ def test_a_certificate_has_the_names_and_purposes_that_were_asked_for(authority:
     assert (usage.digital_signature, usage.key_encipherment, usage.key_cert_sign) == (True, False, False)
 
 
+def test_a_certificate_that_says_nothing_of_its_key_has_no_key_usage(authority: Authority) -> None:
+    """``usages: [client auth]`` is what most people write; an empty key usage makes a certificate that OpenSSL refuses."""
+    signed = x509.load_pem_x509_certificate(authority.sign(asked("ann"), ["client auth"], None, NOW))
+    with pytest.raises(x509.ExtensionNotFound):
+        signed.extensions.get_extension_for_class(x509.KeyUsage)
+    purposes = signed.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert purposes == x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+
+
 @pytest.mark.parametrize(
     ("seconds", "lasts"), [(None, 365 * 86_400), (10**9, 365 * 86_400), (7200, 7200), (1, SHORTEST)]
 )

@@ -19,6 +19,7 @@ SHORTEST = 600
 SKEW = datetime.timedelta(minutes=5)
 """Certificates begin so long before they are made: clocks differ."""
 _PURPOSES = {"client auth": ExtendedKeyUsageOID.CLIENT_AUTH, "server auth": ExtendedKeyUsageOID.SERVER_AUTH}
+_KEY_USES = frozenset({"digital signature", "key encipherment"})
 _Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 
@@ -60,10 +61,12 @@ class Authority:
             .not_valid_before(begins - SKEW)
             .not_valid_after(min(begins + lasts, self.certificate.not_valid_after_utc))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(usages), critical=True)
             .add_extension(x509.ExtendedKeyUsage([_PURPOSES[each] for each in usages if each in _PURPOSES]), False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
+        if not _KEY_USES.isdisjoint(usages):
+            # One that names no use is refused by TLS libraries; RFC 5280, section 4.2.1.3: at least one bit is set.
+            builder = builder.add_extension(_key_usage(usages), critical=True)
         names = _alternative_names(request)
         if names is not None:
             builder = builder.add_extension(names, critical=False)
