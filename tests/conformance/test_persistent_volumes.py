@@ -187,11 +187,12 @@ async def test_a_claim_in_use_goes_with_its_last_pod(api: Rest, namespace: str, 
     await until(partial(api.missing, f"{claims}/used"))
 
 
-async def test_a_bound_volume_goes_when_it_is_released(api: Rest, name: str) -> None:
+async def test_a_bound_volume_goes_when_it_is_released(api: Rest, name: str, claims: str) -> None:
     path = f"{VOLUMES}/{name}"
     assert api.create(VOLUMES, volume(name, name))["metadata"]["finalizers"] == ["kubernetes.io/pv-protection"]
-    api.patch(f"{path}/status", {"status": {"phase": "Bound"}})
+    api.create(claims, claim("holder", name, selector=None))
+    await until(lambda: api.get(path)["status"]["phase"] == "Bound")
     api.delete(path)
     await throughout(lambda: api.get(path) is not None, seconds=1.0)
-    api.patch(f"{path}/status", {"status": {"phase": "Released"}})
+    api.delete(f"{claims}/holder")
     await until(partial(api.missing, path))

@@ -73,6 +73,8 @@ REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 
 POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 
+STORAGE_CLASSES = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
+
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 
 APPLICATIONS = Resource("gitops.moorage.io", "v1", "applications", "Application")
@@ -102,6 +104,7 @@ BUILT_IN = (
     DEPLOYMENTS,
     REPLICA_SETS,
     POD_DISRUPTION_BUDGETS,
+    STORAGE_CLASSES,
     LEASES,
     APPLICATIONS,
     REPOSITORIES,

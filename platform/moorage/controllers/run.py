@@ -30,6 +30,7 @@ from moorage.controllers.protection.controller import ProtectionController
 from moorage.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
 from moorage.controllers.rollouts.controller import RolloutController
 from moorage.controllers.tenants.controller import TenantController
+from moorage.controllers.volumes.controller import VolumesController
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ _ALL = (
     CertificatesController,
     DisruptionController,
     ProtectionController,
+    VolumesController,
     RolloutController,
     GarbageCollector,  # last: it follows what is left with metadata only
 )

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from moorage.resources.node_selector import compare, term_matches
+
 Document = dict[str, Any]
 
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
@@ -44,7 +46,7 @@ def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
     if operator == "Exists":
         return True
     if operator in ("Gt", "Lt"):
-        return _compare(given, operator, value)
+        return compare(given, operator, value)
     return bool(key) and value == given
 
 
@@ -66,48 +68,8 @@ def selected(labels: Mapping[str, str], selector: Mapping[str, str]) -> bool:
     return all(labels.get(key) == value for key, value in selector.items())
 
 
-def affine(name: str, labels: Mapping[str, str], terms: Sequence[Mapping[str, Any]]) -> bool:
-    """Required node affinity: one term at least matches; an empty term matches nothing."""
-    return any(term_matches(name, labels, term) for term in terms)
-
-
-def term_matches(name: str, labels: Mapping[str, str], term: Mapping[str, Any]) -> bool:
-    """Whether all expressions of a NodeSelectorTerm hold."""
-    expressions = term.get("matchExpressions") or ()
-    fields = term.get("matchFields") or ()
-    if not expressions and not fields:
-        return False
-    return all(_holds(labels, each) for each in expressions) and all(
-        _holds({"metadata.name": name}, each) for each in fields
-    )
-
-
 def preference(name: str, labels: Mapping[str, str], preferred: Sequence[Mapping[str, Any]]) -> int:
     """Sum of the weights of the preferred node affinity terms that match."""
     return sum(
         int(each.get("weight") or 0) for each in preferred if term_matches(name, labels, each.get("preference") or {})
     )
-
-
-def _holds(labels: Mapping[str, str], expression: Mapping[str, Any]) -> bool:
-    key, operator = expression["key"], expression["operator"]
-    values: Sequence[str] = expression.get("values") or ()
-    present = key in labels
-    if operator == "In":
-        return present and labels[key] in values
-    if operator == "NotIn":
-        return not present or labels[key] not in values
-    if operator == "Exists":
-        return present
-    if operator == "DoesNotExist":
-        return not present
-    return present and len(values) == 1 and _compare(labels[key], operator, values[0])
-
-
-def _compare(left: str, operator: str, right: str) -> bool:
-    """``Gt`` and ``Lt`` over integers; anything else does not match."""
-    try:
-        a, b = int(left), int(right)
-    except ValueError:
-        return False
-    return a > b if operator == "Gt" else operator == "Lt" and a < b

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from moorage.resources.node_selector import any_matches
 from moorage.scheduler.nodetable import NodeTable, Row
 from moorage.scheduler.podinfo import Profile
 from moorage.scheduler.selection import (
     UNSCHEDULABLE,
-    affine,
     preference,
     selected,
     tolerated,
@@ -92,6 +92,6 @@ def why_not(profile: Profile, row: Row) -> str:
         return f"node(s) had untolerated taint {{{taint.get('key')}: {taint.get('value') or ''}}}"
     if not selected(row.labels, profile.node_selector):
         return NOT_AFFINE
-    if profile.required_terms is not None and not affine(row.name, row.labels, profile.required_terms):
+    if profile.required_terms is not None and not any_matches(row.name, row.labels, profile.required_terms):
         return NOT_AFFINE
     return ""

@@ -1,0 +1,228 @@
+"""Binds claims and volumes to each other, and says in their phases how they stand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from moorage.client.errors import NotFound
+from moorage.client.events import EventRecorder
+from moorage.client.lean import lean_pod
+from moorage.client.objects import Document, ObjectKey, key_of, uid_of
+from moorage.client.operations import Operation
+from moorage.client.reconcile import DONE, Outcome, Runner, Temporary
+from moorage.client.resource import NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, STORAGE_CLASSES, Resource
+from moorage.controllers.context import Context
+from moorage.controllers.protection.decide import claims_of
+from moorage.controllers.volumes import binding
+from moorage.controllers.volumes.matching import claim_of
+from moorage.controllers.volumes.plan import (
+    Bind,
+    Leave,
+    Lose,
+    Provision,
+    Turn,
+    Unbind,
+    Wait,
+    is_completed,
+    of_claim,
+    of_volume,
+)
+from moorage.controllers.volumes.reclaiming import why_not_reclaimed
+from moorage.resources.core.access_modes import storage_class_of
+
+LOOK = 15.0
+"""Seconds between two looks at every claim and volume (kube-controller-manager's ``pvclaimbinder-sync-period``)."""
+_CLASS, _MEANT, _USED = "class", "meant for", "used by"
+
+
+class _Key(NamedTuple):
+    resource: Resource
+    where: ObjectKey
+
+
+class VolumesController:
+    """One key is one claim or volume. One worker: two claims never look for a volume at the same time."""
+
+    def __init__(self, context: Context) -> None:
+        self._client = context.client
+        informers = context.informers
+        self._claims = informers.get(PERSISTENT_VOLUME_CLAIMS)
+        self._volumes = informers.get(PERSISTENT_VOLUMES)
+        self._classes = informers.get(STORAGE_CLASSES)
+        self._pods = informers.get(PODS, transform=lean_pod)
+        self._nodes = informers.get(NODES)
+        self._events = EventRecorder(context.client, "persistentvolume-controller", clock=context.clock)
+        self._runner: Runner[_Key] = Runner("volumes", self.reconcile, workers=1, all_keys=self._every, every=LOOK)
+        self._volumes.add_index(_CLASS, lambda volume: [storage_class_of(volume)])
+        self._volumes.add_index(_MEANT, _meant_for)
+        self._pods.add_index(_USED, _used)
+        self._claims.add_handler(self._claim_changed)
+        self._volumes.add_handler(self._volume_changed)
+        self._classes.add_handler(self._class_changed)
+        self._pods.add_handler(self._pod_changed)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        for informer in (self._claims, self._volumes, self._classes, self._pods, self._nodes):
+            await informer.wait_synced()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._events.run(), name="volumes events")
+            group.create_task(self._runner.run(), name="volumes runner")
+
+    async def reconcile(self, key: _Key) -> Outcome:
+        """Look at one claim or volume."""
+        if key.resource is PERSISTENT_VOLUMES:
+            volume = self._volumes.get(*key.where)
+            return DONE if volume is None else await self._volume(volume)
+        claim = self._claims.get(*key.where)
+        return DONE if claim is None else await self._claim(claim)
+
+    async def _claim(self, claim: Document) -> Outcome:
+        where = key_of(claim)
+        named = self._volumes.get("", str(claim["spec"].get("volumeName") or ""))
+        if named is None and is_completed(claim):
+            named = await self._live(PERSISTENT_VOLUMES, "", str(claim["spec"].get("volumeName") or ""))
+        free = [*self._volumes.by_index(_MEANT, where), *self._volumes.by_index(_CLASS, storage_class_of(claim))]
+        storage_class = self._classes.get("", storage_class_of(claim))
+        plan = of_claim(claim, named, free, storage_class, self._node_of(where))
+        match plan:
+            case Bind(volume):
+                return await self._bind(volume, claim)
+            case Lose(reason, message):
+                if (claim.get("status") or {}).get("phase") != "Lost":
+                    self._events.record(claim, "Warning", reason, message)
+                return await self._write([binding.claim_phase(claim, "Lost")])
+            case Provision():
+                self._tell_of_provisioner(claim, storage_class)
+            case Wait("Normal" | "Warning" as kind, reason, message):
+                self._events.record(claim, "Warning" if kind == "Warning" else "Normal", reason, message)
+            case Wait():
+                return DONE
+        return await self._write([binding.claim_phase(claim, "Pending")])
+
+    async def _bind(self, volume: Document, claim: Document) -> Outcome:
+        """The volume is promised first, on the version that was looked at: who comes second finds it taken."""
+        for steps in binding.steps(volume, claim):
+            outcome = await self._write(steps)
+            if outcome != DONE:
+                return outcome
+        return DONE
+
+    async def _volume(self, volume: Document) -> Outcome:
+        wanted = claim_of(volume)
+        where = ObjectKey(str(wanted.get("namespace") or ""), str(wanted.get("name") or ""))
+        claim = self._claims.get(*where)
+        if wanted.get("uid") and (claim is None or uid_of(claim) != wanted["uid"]):
+            claim = await self._live(PERSISTENT_VOLUME_CLAIMS, *where)
+        match of_volume(volume, claim):
+            case Turn(phase, message):
+                return await self._write([binding.volume_phase(volume, phase, message)])
+            case Unbind(whole):
+                return await self._write([binding.unbind(volume, whole=whole)])
+            case Leave():
+                self._runner.queue.add(_Key(PERSISTENT_VOLUME_CLAIMS, where))
+                return DONE
+            case _:
+                return await self._reclaim(volume)
+
+    async def _reclaim(self, volume: Document) -> Outcome:
+        problem = why_not_reclaimed(volume)
+        if problem is None or (volume.get("status") or {}).get("phase") == "Failed":
+            return DONE
+        self._events.record(volume, "Warning", problem.reason, problem.message)
+        return await self._write([binding.volume_phase(volume, "Failed", problem.message)])
+
+    def _tell_of_provisioner(self, claim: Document, storage_class: Document | None) -> None:
+        name = storage_class_of(claim)
+        if storage_class is None:
+            message = f'storageclass.storage.k8s.io "{name}" not found'
+            self._events.record(claim, "Warning", "ProvisioningFailed", message)
+            return
+        provisioner = storage_class["provisioner"]
+        if provisioner == "kubernetes.io/no-provisioner":
+            message = "no persistent volumes available for this claim, and its class provisions none"
+            self._events.record(claim, "Normal", "FailedBinding", message)
+            return
+        message = (
+            f"Waiting for a volume to be created either by the external provisioner '{provisioner}' or manually by the "
+            "system administrator. If volume creation is delayed, please verify that the provisioner is running and "
+            "correctly registered."
+        )
+        self._events.record(claim, "Normal", "ExternalProvisioning", message)
+
+    def _node_of(self, claim: ObjectKey) -> Document | None:
+        """The node of a pod that uses the claim; of several, of the oldest."""
+        pods = sorted(
+            self._pods.by_index(_USED, claim),
+            key=lambda pod: (str(pod["metadata"].get("creationTimestamp") or ""), str(pod["metadata"]["name"])),
+        )
+        nodes = (self._nodes.get("", str(pod["spec"].get("nodeName") or "")) for pod in pods)
+        return next((node for node in nodes if node is not None), None)
+
+    async def _live(self, resource: Resource, namespace: str, name: str) -> Document | None:
+        """What the API has: the cache may lag behind."""
+        if not name:
+            return None
+        try:
+            return await self._client.get(resource, name, namespace)
+        except NotFound:
+            return None
+
+    async def _write(self, steps: Sequence[Operation | None]) -> Outcome:
+        wanted = [step for step in steps if step is not None]
+        for result in (await self._client.batch(wanted)).results if wanted else ():
+            if result.error is not None:
+                return Temporary(str(result.error))
+        return DONE
+
+    def _every(self) -> list[_Key]:
+        found = [_Key(PERSISTENT_VOLUME_CLAIMS, key_of(claim)) for claim in self._claims if not is_completed(claim)]
+        return found + [_Key(PERSISTENT_VOLUMES, key_of(volume)) for volume in self._volumes]
+
+    def _claim_changed(self, old: Document | None, new: Document | None) -> None:
+        claim = new or old
+        assert claim is not None
+        if new is not None:
+            self._runner.queue.add(_Key(PERSISTENT_VOLUME_CLAIMS, key_of(new)))
+        for volume in self._volumes.by_index(_MEANT, key_of(claim)):
+            self._runner.queue.add(_Key(PERSISTENT_VOLUMES, key_of(volume)))
+
+    def _volume_changed(self, _old: Document | None, new: Document | None) -> None:
+        if new is not None:
+            self._runner.queue.add(_Key(PERSISTENT_VOLUMES, key_of(new)))
+        volume = new or _old
+        assert volume is not None
+        for where in _meant_for(volume):
+            self._runner.queue.add(_Key(PERSISTENT_VOLUME_CLAIMS, where))
+        if new is not None and not claim_of(new):
+            self._look_again(storage_class_of(new))
+
+    def _class_changed(self, _old: Document | None, new: Document | None) -> None:
+        if new is not None:
+            self._look_again(str(new["metadata"]["name"]))
+
+    def _look_again(self, name: str) -> None:
+        """At the claims of a class that wait."""
+        for claim in self._claims:
+            if not is_completed(claim) and storage_class_of(claim) == name:
+                self._runner.queue.add(_Key(PERSISTENT_VOLUME_CLAIMS, key_of(claim)))
+
+    def _pod_changed(self, old: Document | None, new: Document | None) -> None:
+        """A pod that has found its node is what claims wait for."""
+        if new is None or (old is not None and old["spec"].get("nodeName") == new["spec"].get("nodeName")):
+            return
+        for where in _used(new):
+            claim = self._claims.get(*where)
+            if claim is not None and not is_completed(claim):
+                self._runner.queue.add(_Key(PERSISTENT_VOLUME_CLAIMS, where))
+
+
+def _used(pod: Document) -> list[ObjectKey]:
+    return [ObjectKey(pod["metadata"]["namespace"], name) for name in claims_of(pod)]
+
+
+def _meant_for(volume: Document) -> list[ObjectKey]:
+    wanted = claim_of(volume)
+    return [ObjectKey(str(wanted.get("namespace") or ""), str(wanted["name"]))] if wanted.get("name") else []
