@@ -260,6 +260,8 @@ BEGIN
                     v_begun := v_seq;
                     v_stamp := moorage_audit_stamp_2(v_now, p_writer);
                     hashes := array_fill(NULL::bytea, ARRAY[v_count]);
+                    -- Whole from the start: an array that begins at a later member would be unnested from the first one.
+                    olds := hashes;
                 END IF;
                 v_seq := v_seq + 1;
                 v_head := sha256(v_head || p_row[i] || int8send(v_seq) || v_stamp || int8send(v_next)

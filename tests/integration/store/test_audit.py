@@ -95,6 +95,26 @@ async def test_heartbeats_and_status_of_the_platforms_own_parts_leave_none(datab
         assert (await rows(one))[0].subresource == "status"
 
 
+@pytest.mark.parametrize(("before", "between"), [(0, 1), (1, 0), (2, 1)])
+async def test_rows_hold_beside_members_of_their_batch_that_leave_none(
+    database_url: str, before: int, between: int
+) -> None:
+    def beats(count: int) -> list[Write]:
+        return [update(key("l", "kube-system", LEASES), "l") for _ in range(count)]
+
+    async with store(database_url) as one:
+        made = [create(key("l", "kube-system", LEASES), uid="l"), create(key("a"), uid="a"), create(key("b"), uid="b")]
+        await one.commit(made, ALICE)
+        changes = [update(key(name), name, labels={"at": "new"}) for name in "ab"]
+        refused = update(key("missing"), "u")
+        await one.commit([*beats(before), changes[0], *beats(between), refused, changes[1]], ALICE)
+        second, first, *created = await rows(one)
+        digests = {row.name: row.new_digest for row in created}
+        assert {row.name: row.old_digest for row in (first, second)} == digests
+        assert [first.name, second.name] == ["a", "b"]
+        assert (await one.audit.verify()).problems == []
+
+
 async def test_a_moved_ref_leaves_a_row_even_where_no_object_is_written(database_url: str) -> None:
     async with store(database_url) as one:
         moved = RefUpdate("repo", "refs/heads/main", "", "ab" * 20, namespace="shop", name="web")
