@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.rest import Document, Rest
+from tests.support.wait import until
 
 pytestmark = pytest.mark.docker
 
@@ -51,6 +52,29 @@ def made(plural: str, label: str, name: str) -> Document:
     return {"metadata": {"name": f"{label}-{name}", "labels": {"e2e": label}}, "spec": SPECS[plural]}
 
 
+async def settled(api: Rest, path: str) -> None:
+    """Wait until the server has said of a new FlowSchema whether its level is there: it writes that at any moment."""
+
+    def said() -> bool:
+        conditions = api.get(path).get("status", {}).get("conditions", [])
+        return "flowschemas" not in path or any(each["type"] == "Dangling" for each in conditions)
+
+    await until(said, timeout=30)
+
+
+async def test_the_installation_keeps_its_levels(api: Rest) -> None:
+    """A server that never read them would let everything run at once, and say nothing."""
+
+    def told() -> bool:
+        metrics = api.request("GET", "/metrics").text
+        names = {each["metadata"]["name"] for each in api.get(f"{V1}/prioritylevelconfigurations")["items"]} - {
+            "exempt"
+        }
+        return all(f'moorage_flow_requests_running{{priority_level="{name}"}}' in metrics for name in names)
+
+    await until(told, timeout=30)
+
+
 def test_discovery(api: Rest, plural: str) -> None:
     [group] = [each for each in api.get("/apis")["groups"] if each["name"] == GROUP]
     assert {"groupVersion": f"{GROUP}/v1", "version": "v1"} in group["versions"]
@@ -61,7 +85,7 @@ def test_discovery(api: Rest, plural: str) -> None:
     assert served[plural]["namespaced"] is False
 
 
-def test_life(api: Rest, plural: str, label: str) -> None:
+async def test_life(api: Rest, plural: str, label: str) -> None:
     path, name = f"{V1}/{plural}", f"{label}-one"
     before = api.get(path, labelSelector=f"e2e={label}")
     with api.watch(path, labelSelector=f"e2e={label}", resourceVersion=before["metadata"]["resourceVersion"]) as events:
@@ -69,6 +93,7 @@ def test_life(api: Rest, plural: str, label: str) -> None:
         assert created["metadata"]["name"] == name
         assert api.get(f"{path}/{name}")["metadata"]["uid"] == created["metadata"]["uid"]
         assert api.names(path, labelSelector=f"e2e={label}") == [name]
+        await settled(api, f"{path}/{name}")
         patched = api.patch(f"{path}/{name}", {"metadata": {"annotations": {"patched": "yes"}}})
         assert patched["metadata"]["annotations"]["patched"] == "yes"
         read = api.get(f"{path}/{name}")
@@ -86,9 +111,10 @@ def test_life(api: Rest, plural: str, label: str) -> None:
     assert api.missing(f"{path}/{name}")
 
 
-def test_status(api: Rest, plural: str, label: str) -> None:
+async def test_status(api: Rest, plural: str, label: str) -> None:
     path = f"{V1}/{plural}/{label}-one"
     api.create(f"{V1}/{plural}", made(plural, label, "one"))
+    await settled(api, path)
     condition = {"type": "Tested", "status": "False", "reason": "Patched", "message": "by a test"}
     patched = api.patch(f"{path}/status", {"status": {"conditions": [condition]}})
     assert [each["reason"] for each in patched["status"]["conditions"] if each["type"] == "Tested"] == ["Patched"]

@@ -116,8 +116,15 @@ class MoorageApp(FastAPI):
             await self.service.config.tunnels.close()
 
     async def _run(self) -> None:
-        """Become ready, then keep the priority levels as the store says."""
+        """Become ready, then tell of this server, and keep the priority levels as the store says, until cancelled."""
         await self._start()
+        async with asyncio.TaskGroup() as tasks:
+            if self.service.config.advertise:
+                presence = Presence(self.service, self.service.config.advertise)
+                tasks.create_task(presence.run(), name="api: presence")
+            tasks.create_task(self._follow_flows(), name="api: priority levels")
+
+    async def _follow_flows(self) -> None:
         while True:
             try:
                 await self.service.flow.follow(self.service.store, partial(mark_all, self.service))
@@ -132,8 +139,6 @@ class MoorageApp(FastAPI):
         except Exception:
             log.exception("the server cannot become ready")
             raise
-        if self.service.config.advertise:
-            await Presence(self.service, self.service.config.advertise).run()
 
 
 async def _refuse(send: Send, error: ApiError) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from moorage.api.contracts import Attributes, Identity
 from tests.integration.api.documents import CONFIGMAPS, configmap, create, patch, send
-from tests.support.apiserver import RunningApi
+from tests.support.apiserver import RunningApi, serve_api
+from tests.support.certificates import Certificates
 from tests.support.wait import until
 
 SCHEMAS = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
@@ -109,6 +110,23 @@ async def test_answers_name_what_the_request_was_sorted_into(api: RunningApi) ->
                 )
 
         await until(sorted_in)
+
+
+async def test_a_server_that_tells_where_it_is_keeps_the_levels_too(
+    database_url: str, certificates: Certificates
+) -> None:
+    """As every installation does: its lease is renewed for ever, beside what else goes on."""
+    leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+    async with serve_api(database_url, certificates, advertise="127.0.0.1:6443") as api:
+
+        async def levels_and_lease() -> bool:
+            async with api.client.get("/metrics") as response:
+                told = await response.text()
+            found = await send(api.client, "GET", leases)
+            names = [each["metadata"]["name"] for each in found["items"]]
+            return 'priority_level="global-default"' in told and any(each.startswith("apiserver-") for each in names)
+
+        await until(levels_and_lease, timeout=30)
 
 
 async def test_too_much_of_one_user_is_refused_with_a_time_to_come_back(api: RunningApi) -> None:
