@@ -146,6 +146,7 @@ class Sample:
             "user.name": "Moorage sample",
             "user.email": "sample@moorage.local",
             "http.sslCAInfo": str(self.ca),
+            "http.sslCAPath": str(self._trusted()),
             "credential.helper": f"store --file={self.folder / 'credentials'}",
             "push.autoSetupRemote": "true",
         }
@@ -154,6 +155,20 @@ class Sample:
         self._git("remote", "add", "origin", self.remote)
         self._git("add", ".")
         self._git("commit", "--quiet", "-m", "Say hello")
+
+    def _trusted(self) -> Path:
+        """A folder with the platform's CA, which counts beside a GIT_SSL_CAINFO of the user's shell (that wins over sslCAInfo).
+
+        GnuTLS reads all files of such a folder, OpenSSL those that are named after the certificate's subject.
+        """
+        folder = self.folder / "trusted"
+        folder.mkdir(exist_ok=True)
+        hashed = ""
+        if openssl := shutil.which("openssl"):
+            command = [openssl, "x509", "-in", str(self.ca), "-noout", "-subject_hash"]
+            hashed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        shutil.copy(self.ca, folder / (f"{hashed}.0" if hashed else "ca.crt"))
+        return folder
 
     def _push(self) -> None:
         self._git("remote", "set-url", "origin", self.remote)

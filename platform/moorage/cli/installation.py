@@ -11,6 +11,9 @@ import typer
 from moorage.cli import vouching
 from moorage.cli.options import DEFAULT_DATA_DIR, DataDir, LogLevel, PoolOption, fail
 
+PARTS = ("postgres", "server", "controllers", "fake-nodes")
+"""What an installation runs beside ``agent/NAME``."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
@@ -213,6 +216,8 @@ def logs(
     layout = Layout.at(data_dir)
     if not layout.log.exists():
         fail(f"there is no log in {layout.root}; start the platform with: moorage up --data-dir {layout.root}")
+    if part and part not in PARTS and not part.startswith("agent/"):
+        fail(f'--part "{part}": must be one of {", ".join(PARTS)}, agent/NAME; see what runs with: moorage status')
     for line in read_lines(layout.log, part=part, tail=tail, follow=follow):
         sys.stdout.write(line)
         sys.stdout.flush()

@@ -46,7 +46,14 @@ def create(
         "spec": {"owners": owners},
     }
     code, answer = session.try_request("POST", PATH, tenant)
-    if code >= 400 and code != 409:
+    if code == 409:
+        found = session.request("GET", f"{PATH}/{name}")
+        if not any(owner.items() >= owners[0].items() for owner in found["spec"].get("owners", ())):
+            fail(
+                f'the tenant "{name}" exists and the group teams:{name} does not own it; choose another name, or let it: '
+                f"moorage tenants invite {name} teams:{name} --group --owner"
+            )
+    elif code >= 400:
         fail(answer.get("message") or f"the API server answered {code}")
     labels = {TENANT_LABEL: name}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}

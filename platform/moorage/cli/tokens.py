@@ -117,7 +117,12 @@ def revoke(
 
     from moorage.cli.session import open_session
 
-    open_session(data_dir, kubeconfig, context).request("DELETE", f"{PATH}/{quote(token_id, safe='')}")
+    path = f"{PATH}/{quote(token_id, safe='')}"
+    code, answer = open_session(data_dir, kubeconfig, context).try_request("DELETE", path)
+    if code == 404:
+        fail(f'there is no token "{token_id}"; see: moorage tokens list')
+    if code >= 400:
+        fail(answer.get("message") or f"the API server answered {code}")
     print(f"{token_id} is revoked")
 
 

@@ -44,6 +44,26 @@ def test_logs_of_one_part(installation: Installation) -> None:
     assert all(shape.fullmatch(line) for line in lines)
     assert any(f"serving 127.0.0.1:{installation.port}" in line for line in lines)
     assert "no log" in moorage("logs", "--data-dir", "/nonexistent").err
+    misspelt = installation.run("logs", "--part", "sever")
+    assert misspelt.code == 1
+    assert '--part "sever": must be one of postgres, server' in misspelt.err
+
+
+def test_what_is_not_there_is_named_with_what_to_do(installation: Installation) -> None:
+    unknown = installation.run("tokens revoke", "none")
+    assert (unknown.code, unknown.err.strip()) == (1, 'moorage: there is no token "none"; see: moorage tokens list')
+
+
+def test_a_team_of_the_name_of_somebody_elses_tenant_is_refused(installation: Installation, tmp_path: Path) -> None:
+    installation.do("tenants create", "taken", "--owner", "ann")
+    file = tmp_path / "taken.kubeconfig"
+    refused = installation.run("teams create", "taken", "--out", str(file))
+    assert refused.code == 1
+    assert 'the tenant "taken" exists and the group teams:taken does not own it' in refused.err
+    assert not file.exists()
+    installation.do("tenants invite", "taken", "teams:taken", "--group", "--owner")
+    installation.do("teams create", "taken", "--out", str(file))
+    assert file.exists()
 
 
 def test_kubeconfig(installation: Installation) -> None:
