@@ -8,13 +8,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 NAMESPACE_SUBRESOURCES = frozenset(("status", "finalize"))
+PROXY = "proxy"
+"""The subresource of pods and services below which every path is the pod's own."""
 
 
 class Path(NamedTuple):
     """What a resource path says. ``namespace`` is "" for cluster scope and for all namespaces; ``namespaced`` tells
     whether the path had one.
 
-    ``watch`` is set for the old ``/watch/`` prefix, which Kubernetes still serves.
+    ``watch`` is set for the old ``/watch/`` prefix, which Kubernetes still serves. ``rest`` is what follows ``/proxy``, with its
+    slashes: the path that is asked for at a pod.
     """
 
     group: str
@@ -25,6 +28,7 @@ class Path(NamedTuple):
     name: str
     subresource: str
     watch: bool
+    rest: str = ""
 
 
 def parse(path: str) -> Path | None:
@@ -44,6 +48,9 @@ def parse(path: str) -> Path | None:
     watch = parts[at] == "watch" and count > at + 1
     if watch:
         at += 1
+    if count > at + 4 and parts[at] == "namespaces" and parts[at + 4] == PROXY and not group:
+        found = _resource(group, version, parts[at : at + 5], watch)
+        return None if found is None else found._replace(rest=path[len("/".join(parts[: at + 5])) :])
     return _resource(group, version, parts[at:], watch)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from moorage.api import asgi
+from moorage.api import asgi, paths
 from moorage.api.contracts import Attributes, Decision
 from moorage.api.entrance import METHODS, Entrance, outcome_of
 from moorage.api.errors import ApiError, no_such_path
@@ -92,9 +92,7 @@ class Router:
             request.standing = decision.standing
             if kind is None:
                 raise no_such_path() if decision.allowed else denied(attributes, decision)
-            if clock is not None and (
-                request.verb == "watch" or (request.subresource == "log" and routes.follows(request))
-            ):
+            if clock is not None and _lasts(request):
                 self._deadlines.end(clock)
                 ticket.leave()
                 ticket = _NOTHING_HELD
@@ -181,6 +179,8 @@ async def _refuse(send: Send, error: ApiError, headers: Any) -> None:
 def verb_of(method: str, path: Path, query: Mapping[str, str]) -> str:
     """Kubernetes' verb. Raises ApiError 405 for a method that names none."""
     verb = METHODS.get(method)
+    if verb is None and method == "OPTIONS" and path.subresource == paths.PROXY:
+        return ""  # has no verb, as in Kubernetes: only who may everything may
     if verb is None:
         raise method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE")
     if path.name:
@@ -192,6 +192,13 @@ def verb_of(method: str, path: Path, query: Mapping[str, str]) -> str:
     if verb != "create":
         raise method_not_allowed("GET, HEAD, POST, DELETE")
     return verb
+
+
+def _lasts(request: Request) -> bool:
+    """Whether the request may take as long as it likes (Kubernetes' long-running requests)."""
+    if request.subresource == "log":
+        return routes.follows(request)
+    return request.verb == "watch" or request.subresource == paths.PROXY
 
 
 def _outcome(request: Request) -> dict[str, Any]:

@@ -10,6 +10,10 @@ CORE = "io.k8s.api.core.v1"
 META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 
 
+PROXIED = ("create", "delete", "get", "patch", "update")
+"""What ``/proxy`` takes: every method, by its verb."""
+
+
 def status_of(group: str, version: str, kind: str) -> Subresource:
     """``/status``."""
     return Subresource("status", GroupVersionKind(group, version, kind))

@@ -32,7 +32,7 @@ _OWNED_NAMESPACE = frozenset({"get", "list", "watch", "update", "patch", "delete
 _OWNED_TENANT = frozenset({"get", "list", "watch", "update", "patch"})
 _READ = frozenset({"get", "list", "watch"})
 _COLLECTION_VERBS = frozenset({"create", "list", "watch", "deletecollection"})
-_LASTING = frozenset({"log", "exec", "attach", "portforward"})
+_LASTING = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 _LISTED = {("", "namespaces"), (TENANCY, "tenants")}
 """Collections of which everybody sees a part: the objects that they may get."""
 

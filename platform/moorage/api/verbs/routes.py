@@ -8,6 +8,7 @@ from moorage.api.contracts import Decision
 from moorage.api.errors import ApiError, forbidden, no_such_path
 from moorage.api.filtering import Filter
 from moorage.api.options import ListOptions, flag
+from moorage.api.proxying import endpoint as proxying
 from moorage.api.request import Request
 from moorage.api.service import Service
 from moorage.api.transactions import endpoint
@@ -63,6 +64,7 @@ OBJECT: dict[tuple[str, str], ObjectVerb] = {
     ("attach", "get"): connecting.connect,
     ("portforward", "create"): connecting.connect,
     ("portforward", "get"): connecting.connect,
+    **{("proxy", verb): proxying.proxy for verb in ("get", "create", "update", "patch", "delete", "")},
 }
 """By (subresource, verb)."""
 
@@ -116,7 +118,7 @@ async def serve(service: Service, request: Request, refused: Decision | None) ->
     if handler is None:
         raise not_allowed()
     verbs = kind.subresources[request.subresource].verbs if request.subresource else kind.verbs
-    if request.verb not in verbs:
+    if request.verb and request.verb not in verbs:
         raise not_allowed()
     if not request.name:
         raise no_such_path()

@@ -8,8 +8,8 @@ from typing import Any
 from moorage.resources import names
 from moorage.resources.core.service_defaults import default, prepare_create, prepare_update
 from moorage.resources.core.service_rules import service_errors, status_errors, update_errors
-from moorage.resources.declaring import CORE, by_name, status_of
-from moorage.resources.kind import Column, Document, Kind, ResourceKey
+from moorage.resources.declaring import CORE, PROXIED, by_name, status_of
+from moorage.resources.kind import Column, Document, GroupVersionKind, Kind, ResourceKey, Subresource
 from moorage.resources.printing import AGE, NAME, NONE, UNKNOWN, at, labels, text
 
 
@@ -59,7 +59,12 @@ SERVICE = Kind(
     storage=ResourceKey("", "services"),
     allow_create_on_update=True,
     name_rule=names.dns_1035_label,
-    subresources=by_name((status_of("", "v1", "Service"),)),
+    subresources=by_name(
+        (
+            status_of("", "v1", "Service"),
+            Subresource("proxy", GroupVersionKind("", "v1", "ServiceProxyOptions"), PROXIED),
+        )
+    ),
     columns=(
         NAME,
         Column("Type", text("spec.type"), description="How the service is exposed."),

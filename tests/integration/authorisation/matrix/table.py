@@ -32,6 +32,7 @@ pods/eviction                              -   -    c        c        -      -  
 pods/exec                                  -   -    gc       gc       -      -     -
 pods/log                                   -   g    g        g        -      -     -
 pods/portforward                           -   -    gc       gc       -      -     -
+pods/proxy                                 -   -    gcupd    gcupd    -      -     -
 pods/resize                                -   -    up       up       -      -     -
 pods/status                                -   g    g        g        gup    -     gup
 podtemplates                               -   -    -        -        -      -     glwcupdxLWCX
@@ -44,6 +45,7 @@ secrets                                    -   -    glwcupdx glwcupdx g      -  
 serviceaccounts                            -   glw  glwcupdx glwcupdx -      -     glwcupdxLWCX
 serviceaccounts/token                      -   -    c        c        c      -     -
 services                                   -   glw  glwcupdx glwcupdx glwLW  glwLW glwcupdxLWCX
+services/proxy                             -   -    gcupd    gcupd    -      -     -
 services/status                            -   g    g        g        -      -     gup
 deployments.apps                           -   glw  glwcupdx glwcupdx -      -     glwupdxLWX
 deployments.apps/scale                     -   g    gup      gup      -      -     gup

@@ -12,7 +12,7 @@ from moorage.resources.core.pods.pod_rules import binding_errors, pod_errors
 from moorage.resources.core.pods.prepare import prepare_create
 from moorage.resources.core.pods.state import is_finished
 from moorage.resources.core.pods.update_rules import status_update_errors, update_errors
-from moorage.resources.declaring import CORE, by_name, status_of
+from moorage.resources.declaring import CORE, PROXIED, by_name, status_of
 from moorage.resources.kind import Document, GroupVersionKind, Kind, ResourceKey, Subresource
 
 DEFAULT_GRACE_SECONDS = 30
@@ -79,6 +79,7 @@ POD = Kind(
             Subresource("exec", GroupVersionKind("", "v1", "PodExecOptions"), ("create", "get")),
             Subresource("attach", GroupVersionKind("", "v1", "PodAttachOptions"), ("create", "get")),
             Subresource("portforward", GroupVersionKind("", "v1", "PodPortForwardOptions"), ("create", "get")),
+            Subresource("proxy", GroupVersionKind("", "v1", "PodProxyOptions"), PROXIED),
         )
     ),
     columns=COLUMNS,
