@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 from moorage.cli import session
+from moorage.cli.tenants import making
 from moorage.cli.tenants.amounts import WIDTH, bar, fullest, read_amounts, share
 
 
@@ -30,6 +32,23 @@ def test_shares_and_bars() -> None:
     assert fullest({}, {}) == ("", 0.0)
     assert [len(bar(part)) for part in (0.0, 0.001, 0.5, 1.0, 7.0)] == [WIDTH] * 5
     assert bar(0.001) != bar(0.0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"quota": {"hard": {"requests.cpu": "2", "requests.memory": "2Gi"}}}, "no cpu or memory counts nothing"),
+        ({"quota": {"hard": {"cpu": "2"}}, "defaultRequests": {"memory": "1Gi"}}, "no cpu counts nothing"),
+        ({"quota": {"hard": {"requests.cpu": "2"}}, "defaultRequests": {"cpu": "1"}}, ""),
+        ({"quota": {"hard": {"requests.cpu": "2"}}, "limits": [{"type": "Container", "default": {"cpu": "1"}}]}, ""),
+        ({"quota": {"hard": {"pods": "2"}}}, ""),
+        ({}, ""),
+    ],
+)
+def test_who_makes_a_tenant_is_told_what_its_quota_does_not_count(spec: dict[str, Any], told: str) -> None:
+    said = making._next_steps("blue", spec, "https://api", has_namespace=False)
+    assert told in said
+    assert ("counts nothing" in said) == bool(told)
 
 
 def test_which_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

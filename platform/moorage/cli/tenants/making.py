@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,9 @@ import typer
 
 from moorage.cli.options import DEFAULT_DATA_DIR, ContextName, DataDir, KubeconfigFile, Output, fail
 from moorage.cli.tenants.way import PATH, Document, check_output, open_way
+
+_USUAL = {"cpu": "100m", "memory": "128Mi"}
+"""What a container may request that says nothing itself."""
 
 
 def register(app: typer.Typer) -> None:
@@ -128,5 +132,24 @@ def _next_steps(name: str, spec: Document, server: str, has_namespace: bool) -> 
         if not has_namespace:
             lines.append(f"  kubectl create namespace {name}")
         lines.append(f"  moorage tenants invite {name} USER")
+    if silent := _uncounted(spec):
+        given = ",".join(f"{resource}={_USUAL[resource]}" for resource in silent)
+        lines.append(
+            f"a container that requests no {' or '.join(silent)} counts nothing against the quota; let it request some with:"
+        )
+        patch = json.dumps({"spec": {"defaultRequests": {resource: _USUAL[resource] for resource in silent}}})
+        lines.append(
+            f"  kubectl patch tenant {name} --type merge -p '{patch}'    (or at once: --default-requests {given})"
+        )
     lines.append(f"watch what it uses with: moorage tenants usage {name}")
     return "\n".join(lines)
+
+
+def _uncounted(spec: Document) -> list[str]:
+    """What the quota counts and a container may leave open."""
+    hard = (spec.get("quota") or {}).get("hard") or {}
+    given = dict(spec.get("defaultRequests") or {})
+    for item in spec.get("limits") or ():
+        if item.get("type") == "Container":
+            given.update({**(item.get("default") or {}), **(item.get("defaultRequest") or {})})
+    return [each for each in _USUAL if (f"requests.{each}" in hard or each in hard) and each not in given]
