@@ -32,6 +32,7 @@ from moorage.api.serving import ApiServer, accept_client_certificates, server_co
 from moorage.api.tunnel import Peers, Tunnels
 from moorage.resources.builtin import builtin_registry
 from moorage.resources.scheduling import SYSTEM_CLASSES
+from moorage.resources.storage import LOCAL_CLASS
 from moorage.server_config import ConfigError, ServerConfig
 from moorage.store.store import PostgresStore, open_store
 from moorage.supervisor import notice
@@ -186,7 +187,7 @@ async def _compose(
                 *secret_parts.companions,
                 *access.companions,
             ),
-            bootstrap=(*SYSTEM_CLASSES, *access.bootstrap),
+            bootstrap=(*SYSTEM_CLASSES, LOCAL_CLASS, *access.bootstrap),
             bring_up_to_date=brought_up_to_date,
             reviewer=authorizer,
             flow_owners=flows,

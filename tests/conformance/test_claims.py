@@ -110,6 +110,28 @@ async def test_data_outlives_the_pod(api: Rest, space: str, image: str, name: st
     assert (tmp_path / "sub" / "file").read_text() == "kept\n"
 
 
+async def test_a_claim_of_the_default_class_gets_a_folder_of_its_node(api: Rest, space: str, image: str) -> None:
+    inside = f"/api/v1/namespaces/{space}"
+    pods, claims = f"{inside}/pods", f"{inside}/persistentvolumeclaims"
+    body = claim("made", "")
+    del body["spec"]["storageClassName"]
+    assert api.create(claims, body)["spec"]["storageClassName"] == "local"
+    api.create(pods, user("first", image, "echo mine > /data/file", "made"))
+    await _said(api, pods, "first")
+    bound = api.get(f"{claims}/made")
+    made = f"{VOLUMES}/{bound['spec']['volumeName']}"
+    document = api.get(made)
+    assert document["spec"]["persistentVolumeReclaimPolicy"] == "Delete"
+    assert document["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    assert document["spec"]["claimRef"]["uid"] == bound["metadata"]["uid"]
+    api.create(pods, user("second", image, "cat /data/file", "made"))
+    assert await _said(api, pods, "second") == "mine"
+    for name in ("first", "second"):
+        api.delete(f"{pods}/{name}")
+    api.delete(f"{claims}/made")
+    await until(partial(api.missing, made), timeout=60)
+
+
 async def test_a_volume_goes_to_the_claim_that_it_is_made_for(api: Rest, space: str, name: str, tmp_path: Path) -> None:
     claims = f"/api/v1/namespaces/{space}/persistentvolumeclaims"
     api.create(VOLUMES, volume(name, tmp_path, claimRef={"namespace": space, "name": "awaited"}))

@@ -1,4 +1,5 @@
-"""Persistent volumes on this node: ``local``, ``hostPath`` and ``nfs`` ones are mounted at the pod's place for the volume.
+"""Persistent volumes on this node are mounted at the pod's place for the volume: ``local``, ``hostPath`` and ``nfs`` ones, and
+folders of the node (``folders``).
 
 Source: API reference, PersistentVolume; the kubelet's local volume plugin.
 """
@@ -11,7 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from moorage.resources.storage import LOCAL_DRIVER
 from moorage_agent.volumes import mounts
+from moorage_agent.volumes.folders import Folders
 from moorage_agent.volumes.sources import VolumeError
 
 OF_FOLDERS, OF_FILES = 0o2770, 0o660
@@ -24,9 +27,16 @@ def is_read_only(volume: Mapping[str, Any]) -> bool:
 
 
 def mount(
-    persistent: Mapping[str, Any] | None, volume: Mapping[str, Any], place: Path, group: int | None, root_only: bool
+    persistent: Mapping[str, Any] | None,
+    volume: Mapping[str, Any],
+    place: Path,
+    group: int | None,
+    root_only: bool,
+    *,
+    folders: Folders,
+    node: str,
 ) -> None:
-    """Mount what a claim is bound to. Raises VolumeError, OSError."""
+    """Mount what a claim is bound to, on the node ``node``. Raises VolumeError, OSError."""
     if persistent is None:
         raise VolumeError("its claim is not bound")
     if mounts.mounted_below(place):
@@ -34,6 +44,8 @@ def mount(
     spec = persistent["spec"]
     if spec.get("volumeMode") == "Block":
         raise VolumeError("a volume with volumeMode Block cannot be mounted as a file system")
+    if (spec.get("csi") or {}).get("driver") == LOCAL_DRIVER:
+        spec = {"local": {"path": str(folders.make(persistent, node))}}
     mount_source({**spec, "name": volume["name"]}, place, read_only=is_read_only(volume))
     if group is not None and not spec.get("hostPath") and not is_read_only(volume):
         give(place, group, root_only=root_only)

@@ -17,6 +17,7 @@ from moorage_agent.engine.contract import Mount
 from moorage_agent.pods import environment, fields
 from moorage_agent.pods.quantities import amount
 from moorage_agent.volumes import claims, memory, mounts, payload, sources
+from moorage_agent.volumes.folders import Folders
 from moorage_agent.volumes.sources import VolumeError
 
 Pod = Mapping[str, Any]
@@ -42,6 +43,7 @@ class VolumeStore:
     def __init__(self, data: Path) -> None:
         self._pods = data / "pods"
         self._memory = memory.place(data)
+        self.folders = Folders(data)
 
     def prepare(self, pod: Pod, found: sources.Materials, facts: fields.Facts) -> None:
         """Make every volume of the pod ready. Raises VolumeError, its text beginning with the volume's name."""
@@ -182,7 +184,15 @@ class VolumeStore:
         elif volume.get("nfs") is not None:
             claims.mount_source(volume, path, read_only=bool(volume["nfs"].get("readOnly")))
         elif volume.get("persistentVolumeClaim") is not None or volume.get("ephemeral") is not None:
-            claims.mount(found.claim(volume["name"]), volume, path, _group(pod), _root_only(pod))
+            claims.mount(
+                found.claim(volume["name"]),
+                volume,
+                path,
+                _group(pod),
+                _root_only(pod),
+                folders=self.folders,
+                node=str(pod["spec"].get("nodeName") or ""),
+            )
         else:
             kinds = ", ".join(sorted(set(volume) - {"name"}))
             raise VolumeError(f"volumes of kind {kinds} are not supported by this node")

@@ -18,9 +18,34 @@ _OLD_DEFAULT_ANNOTATION = "storageclass.beta.kubernetes.io/is-default-class"
 CLAIM_PROTECTION, VOLUME_PROTECTION = "kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"
 """Finalizers of claims that pods mount, and of volumes that claims have."""
 RECLAIM_POLICIES = ("Delete", "Retain")
+LOCAL_PROVISIONER, LOCAL_DRIVER = "moorage.io/local", "local.moorage.io"
+"""Folders of nodes: what classes name, and what volumes of them name (a CSI driver's name may have no slash)."""
+LOCAL_CLASS: Document = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": "local", "annotations": {DEFAULT_ANNOTATION: "true"}},
+    "provisioner": LOCAL_PROVISIONER,
+    "reclaimPolicy": "Delete",
+    "volumeBindingMode": "WaitForFirstConsumer",
+}
+"""What a server makes when it starts, where there is no class of this name."""
 BINDING_MODES = ("Immediate", "WaitForFirstConsumer")
 _MOST_PARAMETERS = 512
 _PARAMETER_BYTES = 256 * 1024
+
+
+def home_of(volume: Document) -> str:
+    """The node whose folder the volume is; "" for a volume of another kind."""
+    source = at(volume, "spec.csi", {})
+    if source.get("driver") != LOCAL_DRIVER:
+        return ""
+    return str((source.get("volumeAttributes") or {}).get("node") or "")
+
+
+def is_to_be_emptied(volume: Document) -> bool:
+    """Whether nobody uses the volume any more, and it is not to be kept."""
+    released = at(volume, "status.phase") in ("Released", "Failed")
+    return released and at(volume, "spec.persistentVolumeReclaimPolicy") == "Delete"
 
 
 def is_default_class(storage_class: Document) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from moorage.api.contracts import Attributes
+from moorage.resources.storage import home_of, is_to_be_emptied
 from moorage.store.contracts import Cache
 from moorage_tenants import names
 from moorage_tenants.authorisation.words import OWN_GROUP, READ_VERBS, object_name
@@ -111,8 +112,11 @@ class NodeRole:
         return None if self._index.names(node, *key) else "no relationship found between node and this object"
 
     async def _storage(self, node: str, attributes: Attributes) -> str | None:
-        """Claims that the node's pods name, and the volumes behind them."""
-        if attributes.subresource or attributes.verb != "get" or not attributes.name:
+        """Claims that the node's pods name, the volumes behind them, and volumes that are the node's own folders: these it
+        deletes when it has emptied them.
+        """
+        allowed = ("get", "delete") if attributes.resource == "persistentvolumes" else ("get",)
+        if attributes.subresource or attributes.verb not in allowed or not attributes.name:
             return "can only get individual resources of this type"
         if self._mounts(node, attributes):
             return None
@@ -125,7 +129,13 @@ class NodeRole:
         volume = self._volumes.get("", attributes.name) if self._volumes is not None else None
         if volume is None:
             return False
-        claim = (volume.document().get("spec") or {}).get("claimRef") or {}
+        document = volume.document()
+        home = home_of(document) == node
+        if attributes.verb == "delete":
+            return home and is_to_be_emptied(document)
+        if home:
+            return True
+        claim = (document.get("spec") or {}).get("claimRef") or {}
         named = claim.get("namespace", ""), claim.get("name", "")
         return self._index.names(node, "persistentvolumeclaims", *named)
 

@@ -13,6 +13,7 @@ from moorage_agent.objects import Snapshot
 from moorage_agent.pods.fields import Facts
 from moorage_agent.tokens import Wanted
 from moorage_agent.volumes import memory, mounts, payload, sources
+from moorage_agent.volumes.folders import Folders
 from moorage_agent.volumes.payload import File
 from moorage_agent.volumes.store import VolumeStore
 from tests.unit.agent.documents import container, pod
@@ -162,3 +163,42 @@ def test_what_a_volume_lacks_is_named(tmp_path: Path) -> None:
     unknown = pod(volumes=[{"name": "v", "csi": {"driver": "x"}}])
     with pytest.raises(sources.VolumeError, match="csi are not supported by this node"):
         VolumeStore(tmp_path).prepare(unknown, Snapshot(), Facts())
+
+
+HANDLE = "pvc-0b9c1d2e-1111-4222-8333-444455556666"
+
+
+def _folder_volume(handle: str = HANDLE, node: str = "n1") -> dict[str, Any]:
+    csi = {"driver": "local.moorage.io", "volumeHandle": handle, "volumeAttributes": {"node": node}}
+    return {"metadata": {"name": handle}, "spec": {"csi": csi}}
+
+
+def test_a_folder_of_the_node_is_kept_until_it_is_removed(tmp_path: Path) -> None:
+    folders = Folders(tmp_path)
+    made = folders.make(_folder_volume(), "n1")
+    assert made == tmp_path / "claims" / HANDLE
+    assert made.stat().st_mode & 0o777 == 0o777
+    assert made.parent.stat().st_mode & 0o077 == 0
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").write_text("x")
+    (made / "link").symlink_to(tmp_path / "outside")
+    (made / "file").write_text("kept")
+    assert (folders.make(_folder_volume(), "n1") / "file").read_text() == "kept"
+    assert folders.known() == [HANDLE]
+    folders.remove(HANDLE)
+    assert folders.known() == []
+    assert (tmp_path / "outside" / "file").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("volume", "problem"),
+    [
+        (_folder_volume("../../etc"), "not a name that the provisioner gives"),
+        (_folder_volume(f"{HANDLE}/.."), "not a name that the provisioner gives"),
+        (_folder_volume(node="n2"), 'the volume is on node "n2", and cannot be used on node "n1"'),
+    ],
+)
+def test_no_other_folder_is_ever_made(tmp_path: Path, volume: dict[str, Any], problem: str) -> None:
+    with pytest.raises(sources.VolumeError, match=problem):
+        Folders(tmp_path).make(volume, "n1")
+    assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ from moorage.client.informer import Informers
 from moorage.client.objects import Document
 from moorage.client.resource import NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, STORAGE_CLASSES
 from moorage.controllers.context import Context
+from moorage.controllers.volumes import provisioning
 from moorage.controllers.volumes.controller import VolumesController
 from moorage.controllers.volumes.matching import best, why_not
 from moorage.controllers.volumes.plan import (
@@ -25,6 +26,7 @@ from moorage.controllers.volumes.plan import (
     of_claim,
     of_volume,
 )
+from moorage.resources.storage import home_of
 from tests.support import virtual
 from tests.unit.controllers.world import World
 
@@ -219,6 +221,50 @@ def test_a_claim_of_a_late_class_is_bound_when_its_pod_has_a_node() -> None:
     assert before["status"]["phase"] == "Pending"
     assert "volumeName" not in before["spec"]
     assert (after["status"]["phase"], after["spec"]["volumeName"]) == ("Bound", "near")
+
+
+LOCAL = {"metadata": {"name": "slow"}, "provisioner": "moorage.io/local", "volumeBindingMode": "WaitForFirstConsumer"}
+
+
+def test_a_folder_is_made_once_on_the_node_of_the_first_pod() -> None:
+    async def main() -> World:
+        world = World(3)
+        world.put(PERSISTENT_VOLUME_CLAIMS, claim("3Gi"))
+        world.put(STORAGE_CLASSES, LOCAL)
+        world.put(NODES, NODE)
+        uses = {"name": "v", "persistentVolumeClaim": {"claimName": "data"}}
+        metadata = {"name": "web", "namespace": "shop"}
+        world.put(PODS, {"metadata": metadata, "spec": {"nodeName": "n1", "containers": [], "volumes": [uses]}})
+        await _run(world, 60)
+        return world
+
+    world = virtual.run(main())
+    (made,) = world.all(PERSISTENT_VOLUMES)
+    assert made["metadata"]["name"] == "pvc-claim-uid"
+    assert made["spec"]["capacity"] == {"storage": "3Gi"}
+    assert made["spec"]["nodeAffinity"] == on("n1")
+    assert home_of(made) == "n1"
+    assert made["status"]["phase"] == "Bound"
+    bound = world.find(PERSISTENT_VOLUME_CLAIMS, "data", "shop")
+    assert bound is not None
+    assert bound["spec"]["volumeName"] == "pvc-claim-uid"
+    assert bound["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] == "n1"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "storage_class", "problem"),
+    [
+        (claim(), LOCAL, ""),
+        (claim(), {**LOCAL, "volumeBindingMode": "Immediate"}, "need volumeBindingMode WaitForFirstConsumer"),
+        (claim(volumeMode="Block"), LOCAL, "volumeMode Block is not supported"),
+        (claim(selector={"matchLabels": {"a": "b"}}), LOCAL, "selector is not supported"),
+        (claim(dataSource={"kind": "PersistentVolumeClaim", "name": "x"}), LOCAL, "dataSource is not supported"),
+    ],
+)
+def test_what_a_folder_cannot_be(wanted: Document, storage_class: Document, problem: str) -> None:
+    found = provisioning.why_not(wanted, storage_class, NODE)
+    assert problem in found
+    assert bool(found) == bool(problem)
 
 
 def test_a_volume_is_released_with_its_claim_and_kept() -> None:

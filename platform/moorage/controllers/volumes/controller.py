@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from moorage.client.errors import NotFound
+from moorage.client import operations
+from moorage.client.errors import AlreadyExists, NotFound
 from moorage.client.events import EventRecorder
 from moorage.client.lean import lean_pod
 from moorage.client.objects import Document, ObjectKey, key_of, uid_of
@@ -15,7 +16,7 @@ from moorage.client.reconcile import DONE, Outcome, Runner, Temporary
 from moorage.client.resource import NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, STORAGE_CLASSES, Resource
 from moorage.controllers.context import Context
 from moorage.controllers.protection.decide import claims_of
-from moorage.controllers.volumes import binding
+from moorage.controllers.volumes import binding, provisioning
 from moorage.controllers.volumes.matching import claim_of
 from moorage.controllers.volumes.plan import (
     Bind,
@@ -31,6 +32,7 @@ from moorage.controllers.volumes.plan import (
 )
 from moorage.controllers.volumes.reclaiming import why_not_reclaimed
 from moorage.resources.core.access_modes import storage_class_of
+from moorage.resources.storage import LOCAL_PROVISIONER
 
 LOOK = 15.0
 """Seconds between two looks at every claim and volume (kube-controller-manager's ``pvclaimbinder-sync-period``)."""
@@ -95,6 +97,8 @@ class VolumesController:
                     self._events.record(claim, "Warning", reason, message)
                 return await self._write([binding.claim_phase(claim, "Lost")])
             case Provision():
+                if storage_class is not None and storage_class["provisioner"] == LOCAL_PROVISIONER:
+                    return await self._provision(claim, storage_class)
                 self._tell_of_provisioner(claim, storage_class)
             case Wait("Normal" | "Warning" as kind, reason, message):
                 self._events.record(claim, "Warning" if kind == "Warning" else "Normal", reason, message)
@@ -108,6 +112,23 @@ class VolumesController:
             outcome = await self._write(steps)
             if outcome != DONE:
                 return outcome
+        return DONE
+
+    async def _provision(self, claim: Document, storage_class: Document) -> Outcome:
+        node = self._node_of(key_of(claim))
+        if problem := provisioning.why_not(claim, storage_class, node):
+            self._events.record(claim, "Warning", "ProvisioningFailed", problem)
+        if problem or node is None:
+            return await self._write([binding.claim_phase(claim, "Pending")])
+        volume = provisioning.volume(claim, storage_class, node)
+        results = (await self._client.batch([provisioning.choice(claim, node), operations.create(volume)])).results
+        error = next((each.error for each in results if each.error is not None), None)
+        if error is not None and not isinstance(error, AlreadyExists):
+            return Temporary(str(error))
+        if error is None:
+            name = volume["metadata"]["name"]
+            message = f"Successfully provisioned volume {name}"
+            self._events.record(claim, "Normal", "ProvisioningSucceeded", message)
         return DONE
 
     async def _volume(self, volume: Document) -> Outcome:

@@ -93,6 +93,21 @@ async def test_what_it_read_for_a_pod_ends_with_the_pod(town: Town) -> None:
     assert not await may(town, "create", "serviceaccounts/token", "a", "robot")
 
 
+async def test_volumes_that_are_folders_of_the_node(town: Town) -> None:
+    def put(name: str, node: str, phase: str = "Released", policy: str = "Delete") -> None:
+        csi = {"driver": "local.moorage.io", "volumeHandle": name, "volumeAttributes": {"node": node}}
+        spec = {"csi": csi, "persistentVolumeReclaimPolicy": policy}
+        town.volumes.put("", name, spec=spec, status={"phase": phase})
+
+    put("done", "n1")
+    put("used", "n1", phase="Bound")
+    put("kept", "n1", policy="Retain")
+    put("far", "n2")
+    for name, verbs in (("done", {"get", "delete"}), ("used", {"get"}), ("kept", {"get"}), ("far", set())):
+        for verb in ("get", "delete", "patch", "update", "list"):
+            assert await may(town, verb, "persistentvolumes", "", name) == (verb in verbs), (verb, name)
+
+
 async def test_claims_and_volumes(town: Town) -> None:
     for name in ("data", "mine-e"):
         assert await may(town, "get", "persistentvolumeclaims", "a", name)
