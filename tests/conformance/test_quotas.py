@@ -202,6 +202,22 @@ async def test_scopes_count_their_own(api: Rest, quotas: Quotas) -> None:
     await quotas.shows_of("effort", {"pods": "0"})
 
 
+async def test_pods_of_best_effort_count_in_their_own_scope(api: Rest, quotas: Quotas) -> None:
+    pods = f"{quotas.core}/pods"
+    quotas.create("besteffort", {"pods": "1"}, scopes=["BestEffort"])
+    quotas.create("effort", {"pods": "1"}, scopes=["NotBestEffort"])
+    api.create(pods, pod("bare", **nowhere()))
+    await quotas.shows_of("besteffort", {"pods": "1"})
+    await quotas.shows_of("effort", {"pods": "0"})
+    refused = api.request("POST", pods, pod("another", **nowhere())).refused(403)
+    assert "exceeded quota: besteffort, requested: pods=1, used: pods=1, limited: pods=1" in refused
+    api.create(pods, asking("asks", {"cpu": "10m"}, {}))
+    await quotas.shows_of("effort", {"pods": "1"})
+    api.delete(f"{pods}/bare")
+    await quotas.shows_of("besteffort", {"pods": "0"})
+    await quotas.shows_of("effort", {"pods": "1"})
+
+
 @pytest.fixture
 def priority_class(api: Rest, namespace: str) -> Any:
     path = "/apis/scheduling.k8s.io/v1/priorityclasses"
