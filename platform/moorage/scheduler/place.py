@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from moorage.scheduler.nodetable import CPU, MEMORY, PODS, NodeTable, Row
 from moorage.scheduler.nominations import Nominations
 from moorage.scheduler.podinfo import PodInfo, Profile
 from moorage.scheduler.static import StaticVerdicts, Verdicts
+from moorage.scheduler.volumes import Verdict
 
 Floats = NDArray[np.float64]
 
@@ -45,12 +46,14 @@ class Placer:
         rng: random.Random,
         namespaces: topology.NamespaceLabels | None = None,
         nominations: Nominations | None = None,
+        claims: Callable[[PodInfo], Verdict] | None = None,
     ) -> None:
         self._table = table
         self._rng = rng
         self._nominations = nominations if nominations is not None else Nominations()
         self._namespaces: topology.NamespaceLabels = namespaces if namespaces is not None else {}
         self._static = StaticVerdicts(table)
+        self._claims = claims
 
     def place(self, pods: Sequence[PodInfo]) -> list[Placement]:
         """Place ``pods`` one after the other: those with the highest priority first, then the oldest."""
@@ -60,7 +63,7 @@ class Placer:
         for pod in ordered:
             message = None if self._nominations.node_of(pod.uid) else hopeless.get(pod.profile)
             placement = self._place(pod) if message is None else Placement(pod, "", message)
-            if not placement.node and not pod.profile.topological:
+            if not placement.node and not pod.profile.topological and not pod.claims:
                 hopeless[pod.profile] = placement.message  # room only shrinks within one call
             result.append(placement)
         return result
@@ -76,6 +79,10 @@ class Placer:
         refusals: list[tuple[str, topology.Mask]] = []
         if profile.ports:
             refusals.append((NO_PORTS, self._port_clashes(pod)))
+        verdict = self._verdict(pod)
+        if verdict.problem:
+            return Placement(pod, "", f"0/{len(table)} nodes are available: {verdict.problem}.")
+        refusals += self._out_of_reach(verdict)
         if profile.topological or table.anti_affine:
             refusals += topology.refusals(profile, table, verdicts.fits, self._namespaces)
         for _, mask in refusals:
@@ -93,9 +100,23 @@ class Placer:
         self._nominations.drop(pod.uid)
         return Placement(pod, node)
 
-    def possible(self, profile: Profile) -> topology.Mask:
-        """The nodes on which such a pod may run, whatever runs there now."""
-        return self._static.of(profile).fits
+    def possible(self, pod: PodInfo) -> topology.Mask:
+        """The nodes on which the pod may run, whatever runs there now."""
+        fits, verdict = self._static.of(pod.profile).fits, self._verdict(pod)
+        if verdict.problem:
+            return np.zeros(len(fits), bool)
+        for _, mask in self._out_of_reach(verdict):
+            fits = fits & ~mask
+        return fits
+
+    def _verdict(self, pod: PodInfo) -> Verdict:
+        return self._claims(pod) if pod.claims and self._claims is not None else Verdict()
+
+    def _out_of_reach(self, verdict: Verdict) -> list[tuple[str, topology.Mask]]:
+        rows = self._table.rows
+        return [
+            (reason, ~np.fromiter((check(row) for row in rows), bool, len(rows))) for reason, check in verdict.checks
+        ]
 
     def fits(self, pod: PodInfo, index: int) -> bool:
         """Whether the pod has room on one node that is possible for it."""
@@ -110,7 +131,7 @@ class Placer:
             return False
         if not profile.topological and not table.anti_affine:
             return True
-        masks = topology.refusals(profile, table, self.possible(profile), self._namespaces)
+        masks = topology.refusals(profile, table, self._static.of(profile).fits, self._namespaces)
         return not any(mask[index] for _, mask in masks)
 
     def _keep_places(self, pod: PodInfo, columns: Sequence[int], room: NDArray[np.int64], first: int = 0) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,16 @@ class PodInfo:
     created: str
     profile: Profile
     preempts: bool = True
+    claims: tuple[str, ...] = ()
+
+
+def claims_of(pod: Document) -> Iterator[str]:
+    """Names of the claims that a pod mounts. That of a generic ephemeral volume is named after pod and volume (KEP-1698)."""
+    for volume in pod["spec"].get("volumes") or ():
+        if "persistentVolumeClaim" in volume:
+            yield str(volume["persistentVolumeClaim"].get("claimName", ""))
+        elif "ephemeral" in volume:
+            yield f"{pod['metadata']['name']}-{volume['name']}"
 
 
 def reference(pod: PodInfo) -> Document:
@@ -93,6 +103,7 @@ class Profiles:
             str(metadata.get("creationTimestamp") or ""),
             profile,
             spec.get("preemptionPolicy") != NEVER,
+            tuple(claims_of(pod)) if spec.get("volumes") else (),
         )
 
 

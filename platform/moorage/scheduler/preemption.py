@@ -62,7 +62,7 @@ class Preemptor:
         """
         if not pod.preempts or not self._table.has_pods_below(pod.priority):
             return None
-        rows = np.flatnonzero(self._placer.possible(pod.profile))
+        rows = np.flatnonzero(self._placer.possible(pod))
         most = max(LEAST_CANDIDATES, len(self._table) // CANDIDATE_SHARE)
         found: list[Victims] = []
         for index in rows:

@@ -21,13 +21,22 @@ from moorage.client.informer import Informers
 from moorage.client.lean import lean_pod
 from moorage.client.objects import Document, condition, is_deleting, timestamp, uid_of
 from moorage.client.operations import STRATEGIC_PATCH, Operation
-from moorage.client.resource import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
+from moorage.client.resource import (
+    NAMESPACES,
+    NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    POD_DISRUPTION_BUDGETS,
+    PODS,
+    STORAGE_CLASSES,
+)
 from moorage.scheduler.nodetable import NodeTable
 from moorage.scheduler.nominations import Nominations
 from moorage.scheduler.pending import PendingPods
 from moorage.scheduler.place import Placement, Placer
 from moorage.scheduler.podinfo import PodInfo, Profiles, reference
 from moorage.scheduler.preempting import Clearing, Preemption
+from moorage.scheduler.volumes import Volumes
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +71,12 @@ class Scheduler:
         self._table = NodeTable()
         chooser = rng if rng is not None else random.Random()  # noqa: S311 - ties, not secrets
         self._nominations = Nominations()
-        self._placer = Placer(self._table, chooser, self._namespace_labels, self._nominations)
+        self._storage = [
+            informers.get(each) for each in (PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES)
+        ]
+        claims, volumes, classes = self._storage
+        judge = Volumes(claims, volumes, classes, self._pods, self._assumed).judge
+        self._placer = Placer(self._table, chooser, self._namespace_labels, self._nominations, judge)
         self._budgets = informers.get(POD_DISRUPTION_BUDGETS)
         self._preemption = Preemption(client, self._budgets, self._table, self._placer, self._nominations)
         self._events = EventRecorder(client, NAME, clock=clock)
@@ -73,7 +87,9 @@ class Scheduler:
         self._namespaces.add_handler(self._namespace_changed)
         self._nodes.add_handler(self._node_changed)
         self._pods.add_handler(self._pod_changed)
-        for informer in (self._nodes, self._pods, self._namespaces, self._budgets):
+        for informer in self._storage:
+            informer.add_handler(self._storage_changed)
+        for informer in (self._nodes, self._pods, self._namespaces, self._budgets, *self._storage):
             await informer.wait_synced()
         log.info("scheduler is running: %d nodes, %d pods wait", len(self._table), len(self._pending))
         try:
@@ -167,6 +183,10 @@ class Scheduler:
             self._namespace_labels.pop(name, None)
         else:
             self._namespace_labels[name] = new["metadata"].get("labels") or {}
+
+    def _storage_changed(self, _old: Document | None, new: Document | None) -> None:
+        if new is not None and len(self._pending):
+            self._pending.something_changed()
 
     def _node_changed(self, old: Document | None, new: Document | None) -> None:
         if new is not None:
