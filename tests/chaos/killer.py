@@ -27,7 +27,7 @@ class Killer:
         while asyncio.get_running_loop().time() < end:
             await asyncio.sleep(self._random.uniform(*PAUSE))
             for part in self._random.sample(self._parts(), k=self._random.choice([1, 1, 2])):
-                self._kill(part)
+                self.kill(part)
 
     def states(self) -> dict[str, str]:
         """What the supervisor says of each part."""
@@ -40,7 +40,8 @@ class Killer:
         parts: list[dict[str, str]] = json.loads(self._record.read_text())["parts"]
         return parts
 
-    def _kill(self, name: str) -> None:
+    def kill(self, name: str) -> None:
+        """Kill a part, unless it is being started."""
         part = next(part for part in self._read() if part["name"] == name)
         pid = int(part["pid"])
         if part["state"] == "ready" and pid > 1:
