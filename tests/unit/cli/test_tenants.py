@@ -35,20 +35,21 @@ def test_shares_and_bars() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "told"),
+    ("spec", "assumed"),
     [
-        ({"quota": {"hard": {"requests.cpu": "2", "requests.memory": "2Gi"}}}, "no cpu or memory counts nothing"),
-        ({"quota": {"hard": {"cpu": "2"}}, "defaultRequests": {"memory": "1Gi"}}, "no cpu counts nothing"),
-        ({"quota": {"hard": {"requests.cpu": "2"}}, "defaultRequests": {"cpu": "1"}}, ""),
-        ({"quota": {"hard": {"requests.cpu": "2"}}, "limits": [{"type": "Container", "default": {"cpu": "1"}}]}, ""),
-        ({"quota": {"hard": {"pods": "2"}}}, ""),
-        ({}, ""),
+        ({"quota": {"hard": {"requests.cpu": "2", "requests.memory": "2Gi"}}}, {"cpu": "100m", "memory": "128Mi"}),
+        ({"quota": {"hard": {"cpu": "2"}}, "defaultRequests": {"memory": "1Gi"}}, {"cpu": "100m"}),
+        ({"quota": {"hard": {"requests.cpu": "2"}}, "defaultRequests": {"cpu": "1"}}, {}),
+        ({"quota": {"hard": {"requests.cpu": "2"}}, "limits": [{"type": "Container", "default": {"cpu": "1"}}]}, {}),
+        ({"quota": {"hard": {"pods": "2"}}}, {}),
+        ({}, {}),
     ],
 )
-def test_who_makes_a_tenant_is_told_what_its_quota_does_not_count(spec: dict[str, Any], told: str) -> None:
-    said = making._next_steps("blue", spec, "https://api", has_namespace=False)
-    assert told in said
-    assert ("counts nothing" in said) == bool(told)
+def test_containers_that_ask_for_nothing_count_against_the_quota(spec: dict[str, Any], assumed: dict[str, str]) -> None:
+    assert making._assumed(spec) == assumed
+    told = making._next_steps("blue", spec, "https://api", has_namespace=False, assumed=assumed)
+    assert all(f"{resource}={amount}" in told for resource, amount in assumed.items())
+    assert ("ask for nothing" in told) == bool(assumed)
 
 
 def test_which_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ from moorage.cli.options import DEFAULT_DATA_DIR, ContextName, DataDir, Kubeconf
 from moorage.cli.tenants.way import PATH, Document, check_output, open_way
 
 _USUAL = {"cpu": "100m", "memory": "128Mi"}
-"""What a container may request that says nothing itself."""
+"""What a container requests that says nothing itself, where the quota counts it and no default was given."""
 
 
 def register(app: typer.Typer) -> None:
@@ -78,6 +78,8 @@ def create(
     if default_requests:
         amounts = read_amounts("--default-requests", default_requests)
         spec["defaultRequests"] = {key.removeprefix("requests."): text for key, text in amounts.items()}
+    if assumed := _assumed(spec):
+        spec["defaultRequests"] = {**(spec.get("defaultRequests") or {}), **assumed}
     if registry:
         spec["registries"] = {"allowed": list(registry)}
     if level:
@@ -95,7 +97,7 @@ def create(
     if output != "table":
         structured(made, output)
         return
-    print(_next_steps(name, spec, session.config.server, bool(namespace)))
+    print(_next_steps(name, spec, session.config.server, bool(namespace), assumed))
 
 
 def _from(file: Path | None, name: str) -> Document:
@@ -121,7 +123,7 @@ def _member(text: str) -> dict[str, str]:
     return {"kind": "User", "name": text}
 
 
-def _next_steps(name: str, spec: Document, server: str, has_namespace: bool) -> str:
+def _next_steps(name: str, spec: Document, server: str, has_namespace: bool, assumed: Mapping[str, str]) -> str:
     lines = [f'tenant "{name}" is made']
     if not spec.get("owners"):
         lines.append("it has no owner yet: only administrators can make namespaces in it; give it one with:")
@@ -132,24 +134,20 @@ def _next_steps(name: str, spec: Document, server: str, has_namespace: bool) -> 
         if not has_namespace:
             lines.append(f"  kubectl create namespace {name}")
         lines.append(f"  moorage tenants invite {name} USER")
-    if silent := _uncounted(spec):
-        given = ",".join(f"{resource}={_USUAL[resource]}" for resource in silent)
-        lines.append(
-            f"a container that requests no {' or '.join(silent)} counts nothing against the quota; let it request some with:"
-        )
-        patch = json.dumps({"spec": {"defaultRequests": {resource: _USUAL[resource] for resource in silent}}})
-        lines.append(
-            f"  kubectl patch tenant {name} --type merge -p '{patch}'    (or at once: --default-requests {given})"
-        )
+    if assumed:
+        amounts = ", ".join(f"{resource}={amount}" for resource, amount in assumed.items())
+        lines.append(f"containers that ask for nothing request {amounts}; change that in spec.defaultRequests:")
+        lines.append(f"  kubectl edit tenant {name}")
     lines.append(f"watch what it uses with: moorage tenants usage {name}")
     return "\n".join(lines)
 
 
-def _uncounted(spec: Document) -> list[str]:
-    """What the quota counts and a container may leave open."""
+def _assumed(spec: Document) -> dict[str, str]:
+    """Default requests for what the quota counts and a container may leave open: such pods would be refused."""
     hard = (spec.get("quota") or {}).get("hard") or {}
     given = dict(spec.get("defaultRequests") or {})
     for item in spec.get("limits") or ():
         if item.get("type") == "Container":
             given.update({**(item.get("default") or {}), **(item.get("defaultRequest") or {})})
-    return [each for each in _USUAL if (f"requests.{each}" in hard or each in hard) and each not in given]
+    counted = [each for each in _USUAL if (f"requests.{each}" in hard or each in hard) and each not in given]
+    return {each: _USUAL[each] for each in counted}

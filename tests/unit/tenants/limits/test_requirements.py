@@ -82,3 +82,30 @@ async def test_every_quota_that_fails_is_named() -> None:
 )  # fmt: skip
 def test_operators(requirement: dict[str, Any], of: dict[str, Any], holds: bool) -> None:
     assert matches([requirement], of) is holds
+
+
+@pytest.mark.parametrize(
+    ("hard", "requests", "problems"),
+    [
+        ({"requests.cpu": "1"}, {}, 1),
+        ({"requests.cpu": "1"}, {"cpu": "1"}, 0),
+        ({"pods": "1"}, {}, 0),
+    ],
+)
+async def test_a_tenants_quota_asks_the_same(hard: dict[str, str], requests: dict[str, str], problems: int) -> None:
+    label = {"tenancy.moorage.io/tenant": "blue"}
+    world = World(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": label}},
+        {
+            "apiVersion": "tenancy.moorage.io/v1",
+            "kind": "Tenant",
+            "metadata": {"name": "blue"},
+            "spec": {"quota": {"hard": hard}},
+        },
+    )
+    document = pod(containers=containers((requests, {})))
+    told = await admitted(QuotaRequirements(), asked(world, POD, document))
+    assert len(told) == problems
+    assert not told or told[0].startswith(
+        'failed quota of tenant "blue": must specify requests.cpu for: c0. Let the container request it'
+    )
