@@ -118,10 +118,13 @@ async def test_status(api: Rest, plural: str, label: str) -> None:
     condition = {"type": "Tested", "status": "False", "reason": "Patched", "message": "by a test"}
     patched = api.patch(f"{path}/status", {"status": {"conditions": [condition]}})
     assert [each["reason"] for each in patched["status"]["conditions"] if each["type"] == "Tested"] == ["Patched"]
-    read = api.get(f"{path}/status")
-    read["status"]["conditions"] = [{**condition, "reason": "Updated"}]
-    assert api.replace(f"{path}/status", read)["status"]["conditions"][0]["reason"] == "Updated"
-    assert api.get(path)["spec"] == read["spec"]
+    spec = api.get(path)["spec"]
+
+    def update(read: Document) -> None:
+        read["status"]["conditions"] = [{**condition, "reason": "Updated"}]
+
+    assert api.change(f"{path}/status", update)["status"]["conditions"][0]["reason"] == "Updated"
+    assert api.get(path)["spec"] == spec
 
 
 def test_a_collection_is_deleted(api: Rest, plural: str, label: str) -> None:

@@ -85,7 +85,7 @@ async def test_the_official_client(official: kubernetes.client.ApiClient, space:
     apps.delete_namespaced_deployment("official", space)
     core.delete_collection_namespaced_pod(space, label_selector="name=official", grace_period_seconds=0)
     assert kubernetes.client.VersionApi(official).get_code().major == "1"
-    assert core.list_node().items[0].status.node_info.kubelet_version
+    assert core.read_node("test-node").status.node_info.kubelet_version
 
 
 def test_the_official_dynamic_client(official: kubernetes.client.ApiClient, space: str) -> None:

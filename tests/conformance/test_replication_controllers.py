@@ -68,8 +68,11 @@ async def test_scale(api: Rest, controllers: str, pods: str) -> None:
     scale = api.get(f"{controllers}/scaled/scale")
     assert scale["spec"] == {"replicas": 1}
     assert scale["status"]["selector"] == "app=scaled"
-    scale["spec"]["replicas"] = 2
-    assert api.replace(f"{controllers}/scaled/scale", scale)["spec"]["replicas"] == 2
+
+    def double(scale: dict[str, Any]) -> None:
+        scale["spec"]["replicas"] = 2
+
+    assert api.change(f"{controllers}/scaled/scale", double)["spec"]["replicas"] == 2
     assert api.get(f"{controllers}/scaled")["spec"]["replicas"] == 2
     await until(lambda: len(api.names(pods, labelSelector="app=scaled")) == 2)
     api.delete(f"{controllers}/scaled")

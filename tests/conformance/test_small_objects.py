@@ -147,8 +147,10 @@ def test_the_life_of_a_node(api: Rest) -> None:
     assert api.get(f"{nodes}/e2e-fake-node")["metadata"]["name"] == "e2e-fake-node"
     api.patch(f"{nodes}/e2e-fake-node", {"metadata": {"labels": {"e2e": "patched"}}}, STRATEGIC)
     assert api.names(nodes, labelSelector="e2e=patched") == ["e2e-fake-node"]
-    read = api.get(f"{nodes}/e2e-fake-node")
-    read["metadata"]["labels"]["e2e"] = "updated"
-    assert api.replace(f"{nodes}/e2e-fake-node", read)["metadata"]["labels"]["e2e"] == "updated"
+
+    def relabel(node: Document) -> None:
+        node["metadata"]["labels"]["e2e"] = "updated"
+
+    assert api.change(f"{nodes}/e2e-fake-node", relabel)["metadata"]["labels"]["e2e"] == "updated"
     api.delete(f"{nodes}/e2e-fake-node")
     assert api.missing(f"{nodes}/e2e-fake-node")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -91,6 +91,16 @@ class Rest:
     def create(self, path: str, body: Document, **query: Any) -> Document:
         """POST."""
         return self.request("POST", path, body, **query).ok()
+
+    def change(self, path: str, change: Callable[[Document], None]) -> Document:
+        """Read, change and PUT, again where somebody else (a controller, say) wrote meanwhile, as clients do."""
+        for _ in range(20):
+            document = self.get(path)
+            change(document)
+            answer = self.request("PUT", path, document)
+            if answer.code != 409:
+                return answer.ok()
+        raise AssertionError(f"{path} is changed all the time")
 
     def replace(self, path: str, body: Document, **query: Any) -> Document:
         """PUT."""

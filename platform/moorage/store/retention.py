@@ -73,6 +73,6 @@ async def forget_audit(connection: Connection, age: float) -> None:
             await connection.execute(FLOOR, (upper,))
             await connection.execute(detach.format(sql.Identifier(name), sql.SQL("CONCURRENTLY")))
     for (name,) in await (await connection.execute(DETACHED)).fetchall():
-        await connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+        await connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(name)))
         log.info("a day of the audit was dropped", extra={"action": "audit", "partition": name})
     await connection.execute(FORGET_FLOORS, (age,))

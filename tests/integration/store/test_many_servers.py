@@ -133,6 +133,7 @@ async def test_a_killed_server_loses_nothing_acknowledged(database_url: str) -> 
         for life in range(3):
             async with writer_process(database_url, f"life{life}") as (process, told):
                 await until(lambda told=told, life=life: len(told) > 20 * (life + 1))  # type: ignore[misc] # loop values
+                await until(lambda life=life: chains_of_reads(database_url) > life)  # type: ignore[misc] # loop values
                 os.kill(process.pid, signal.SIGKILL)
             acknowledged += told
         # Whatever the killed ones had sent has been decided once the lock is ours.
@@ -145,6 +146,12 @@ async def test_a_killed_server_loses_nothing_acknowledged(database_url: str) -> 
         assert {revision: name for revision, _, name in changes} == stored
         assert names(pods.entries()) == sorted(stored.values())
         await check_audit(witness, database_url, stored)
+
+
+def chains_of_reads(url: str) -> int:
+    """How many servers have written rows of reads."""
+    ((found,),) = query(url, "SELECT count(DISTINCT chain) FROM audit WHERE verb = 'get'")
+    return int(found)
 
 
 async def check_audit(one: PostgresStore, url: str, stored: dict[int, str]) -> None:

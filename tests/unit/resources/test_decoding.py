@@ -256,3 +256,13 @@ def test_what_the_fast_check_accepts_the_walk_leaves_alone(place: str, value: An
         assert _compiler().walker(POD.schema).walk(deepcopy(walked), At(), again) == walked
         assert not again.errors
         assert not again.unknown
+
+
+def test_a_reference_is_followed_by_what_it_says_and_not_by_where_it_lies_in_memory() -> None:
+    """A short-lived node may lie where another one lay before."""
+    for name in ("Secret", "Pod", "ConfigMap") * 50:
+        node = {"$ref": f"#/$defs/io.k8s.api.core.v1.{name}", "description": "own"}
+        resolved = schemas.resolve(node)
+        assert resolved["properties"].keys() == schemas.definition(f"io.k8s.api.core.v1.{name}")["properties"].keys()
+        assert resolved["description"] == "own"
+        del node

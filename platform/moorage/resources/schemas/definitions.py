@@ -98,7 +98,7 @@ class Definitions:
 
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
-        self._resolved: dict[int, Node] = {}
+        self._resolved: dict[int, tuple[Node, dict[str, Any]]] = {}
 
     def load(self, roots: Iterable[str]) -> None:
         """Read what ``roots`` reach from the published set, in one go."""
@@ -126,13 +126,15 @@ class Definitions:
         reference = node.get("$ref")
         if reference is None:
             return node
-        resolved = self._resolved.get(id(node))
-        if resolved is None:
-            target = self.definition(reference.removeprefix(PREFIX))
-            beside = {key: value for key, value in node.items() if key != "$ref"}
-            resolved = {**target, **beside} if beside else target
-            self._resolved[id(node)] = resolved
-        return resolved
+        target = reference.removeprefix(PREFIX)
+        if len(node) == 1:
+            return self.definition(target)
+        known = self._resolved.get(id(node))
+        if known is None or known[0] is not node:
+            # The node is kept, too: the number of one that is gone would be that of another node some day.
+            known = self._resolved[id(node)] = node, {**self.definition(target), **node}
+            del known[1]["$ref"]
+        return known[1]
 
 
 @cache
