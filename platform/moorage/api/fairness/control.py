@@ -134,8 +134,7 @@ class FlowControl:
         level = self._levels.get(name)
         if level is None:
             return Level(name, seats, length, PATIENCE)
-        level.seats = level.most = seats
-        level.queue_length = length
+        level.seats, level.queue_length = seats, length
         return level
 
     def _classify(self, identity: Identity, asked: Asked) -> Place:

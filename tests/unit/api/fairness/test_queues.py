@@ -65,7 +65,7 @@ async def test_two_active_flows_hold_few_seats_each_however_many_there_are() -> 
     target = level(seats=100)
     assert target.try_enter("calm", 1, now()) is not None
     given = [target.try_enter("flood", 1, now()) for _ in range(10)]
-    assert sum(seat is not None for seat in given) == 2
+    assert sum(seat is not None for seat in given) == 1
 
 
 async def test_a_queue_that_is_full_refuses_at_once() -> None:
