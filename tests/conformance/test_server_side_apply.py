@@ -116,9 +116,11 @@ def test_status_belongs_to_who_writes_status(api: Rest, deployments: str) -> Non
 def test_scale_takes_replicas_over(api: Rest, deployments: str) -> None:
     path = f"{deployments}/scaled"
     api.apply(path, _deployment("scaled"), "me").ok()
-    scale = api.get(f"{path}/scale")
-    scale["spec"]["replicas"] = 0
-    api.replace(f"{path}/scale", scale, fieldManager="scaler")
+
+    def to_none(scale: dict[str, Any]) -> None:
+        scale["spec"]["replicas"] = 0
+
+    api.change(f"{path}/scale", to_none, fieldManager="scaler")
     api.patch(f"{path}/scale", {"spec": {"replicas": 1}}, fieldManager="scaler")
     api.patch(f"{path}/scale", {"spec": {"replicas": 0}}, fieldManager="scaler")
     managers = _managers(api.get(path))

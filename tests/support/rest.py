@@ -92,12 +92,12 @@ class Rest:
         """POST."""
         return self.request("POST", path, body, **query).ok()
 
-    def change(self, path: str, change: Callable[[Document], None]) -> Document:
+    def change(self, path: str, change: Callable[[Document], None], **query: Any) -> Document:
         """Read, change and PUT, again where somebody else (a controller, say) wrote meanwhile, as clients do."""
         for _ in range(20):
             document = self.get(path)
             change(document)
-            answer = self.request("PUT", path, document)
+            answer = self.request("PUT", path, document, **query)
             if answer.code != 409:
                 return answer.ok()
         raise AssertionError(f"{path} is changed all the time")
