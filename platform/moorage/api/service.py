@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from moorage.api.apply import name_from_user_agent
 from moorage.api.config import ApiConfig
-from moorage.api.contracts import Attributes, Client, Decision, Identity, View
+from moorage.api.contracts import Attributes, Client, Decision, Identity, Standing, View
 from moorage.api.deadlines import Deadlines
 from moorage.api.errors import forbidden
 from moorage.api.fairness import FlowControl
@@ -45,6 +45,29 @@ class Service:
         self.stopping.set()
         for end in tuple(self.streams):
             end()
+
+    async def run_stream(
+        self, work: Coroutine[Any, Any, None], standing: Standing | None, name: str
+    ) -> asyncio.Task[None]:
+        """Run what lasts until it ends, the server stops, or the right to it goes. Returns its task, done; cancelled where it
+        was ended.
+        """
+        working = asyncio.create_task(work, name=name)
+
+        def end() -> None:
+            working.cancel()
+
+        self.streams.add(end)
+        try:
+            if self.stopping.is_set():
+                working.cancel()
+            with self.standings.held(standing, end):
+                await asyncio.wait((working,))
+        finally:
+            self.streams.discard(end)
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+        return working
 
     async def authorise(
         self,

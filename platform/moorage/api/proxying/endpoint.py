@@ -31,21 +31,9 @@ async def proxy(service: Service, request: Request) -> None:
         return
     if not (place.pod.get("spec") or {}).get("nodeName"):
         raise unreachable(f'pod "{place.pod["metadata"]["name"]}" has no node yet')
-    working = asyncio.create_task(_Exchange(service, request, place, rest).run(), name="proxy: exchange")
-
-    def end() -> None:
-        working.cancel()
-
-    service.streams.add(end)
-    try:
-        if service.stopping.is_set():
-            working.cancel()
-        with service.standings.held(request.standing, end):
-            await asyncio.wait((working,))
-    finally:
-        service.streams.discard(end)
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+    working = await service.run_stream(
+        _Exchange(service, request, place, rest).run(), request.standing, "proxy: exchange"
+    )
     if not working.cancelled():
         working.result()
     elif request.code:

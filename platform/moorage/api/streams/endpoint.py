@@ -90,20 +90,9 @@ async def _permitted(service: Service, attributes: Attributes) -> Decision:
 
 async def _stream(service: Service, request: Request, socket: Socket) -> None:
     """Run the stream until either end goes, or the server stops."""
-    working = asyncio.create_task(_run(service, request, socket), name=f"stream: {request.subresource}")
-
-    def end() -> None:
-        working.cancel()
-
-    service.streams.add(end)
-    try:
-        if service.stopping.is_set():
-            working.cancel()
-        with service.standings.held(request.standing, end):
-            await asyncio.wait((working,))
-    finally:
-        service.streams.discard(end)
-        working.cancel()
+    working = await service.run_stream(
+        _run(service, request, socket), request.standing, f"stream: {request.subresource}"
+    )
     if working.cancelled():
         await socket.close(1001)
         return
