@@ -18,8 +18,7 @@ _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIX_LENGTH = 5
 _GENERATED_BASE = 63 - _SUFFIX_LENGTH
 
-_random = random.SystemRandom()
-_uids = random.Random(_random.getrandbits(256))  # noqa: S311 - see new_uid
+_chance = random.Random(random.SystemRandom().getrandbits(256))  # noqa: S311 - see new_uid
 _VARIANT = "89ab" * 4
 
 NAMESPACE_MISMATCH = "the namespace of the provided object does not match the namespace sent on the request"
@@ -40,13 +39,13 @@ def new_uid() -> str:
 
     [measured] ``uuid.uuid4`` costs 4 us, most of it a system call.
     """
-    digits = f"{_uids.getrandbits(128):032x}"
+    digits = f"{_chance.getrandbits(128):032x}"
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[int(digits[16], 16)]}{digits[17:20]}-{digits[20:]}"
 
 
 def generate_name(base: str) -> str:
-    """``base`` and five random characters that spell no word; a long base is cut (names.SimpleNameGenerator)."""
-    return base[:_GENERATED_BASE] + "".join(_random.choices(_SUFFIX_ALPHABET, k=_SUFFIX_LENGTH))
+    """``base`` and five random characters that spell no word; a long base is cut (names.SimpleNameGenerator). No secret."""
+    return base[:_GENERATED_BASE] + "".join(_chance.choices(_SUFFIX_ALPHABET, k=_SUFFIX_LENGTH))
 
 
 def metadata_of(document: Document) -> dict[str, Any]:

@@ -5,12 +5,12 @@ Source: ``plugin/pkg/admission/serviceaccount``, KEP-1205 (projected tokens), KE
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
 from moorage.api.contracts import AdmissionRequest
 from moorage.api.errors import forbidden
+from moorage.api.writing.strategy import generate_name
 from moorage.resources.core.pods.declaration import POD
 from moorage.resources.core.serviceaccounts import SERVICE_ACCOUNT
 from moorage.resources.kind import Document, FieldError
@@ -22,8 +22,6 @@ VOLUME_PREFIX = "kube-api-access-"
 EXPIRATION_SECONDS = 3607
 """Kubernetes' own odd number: it tells tokens that were mounted without being asked for."""
 _MIRROR = "kubernetes.io/config.mirror"
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_random = random.SystemRandom()
 
 
 class AccountAdmission:
@@ -82,7 +80,7 @@ def mount(spec: Document) -> None:
     """Mount the account's token into every container that has nothing at its place; idempotent."""
     volumes: list[dict[str, Any]] = spec.get("volumes") or []
     given = [volume["name"] for volume in volumes if volume["name"].startswith(VOLUME_PREFIX) and "projected" in volume]
-    name = given[0] if given else VOLUME_PREFIX + "".join(_random.choices(_ALPHABET, k=5))
+    name = given[0] if given else generate_name(VOLUME_PREFIX)
     mounted = False
     for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
         mounts = container.get("volumeMounts") or []
