@@ -129,7 +129,7 @@ def references(pod: dict[str, Any]) -> Iterator[Reference]:
     if not node:
         return
     namespace = pod["metadata"]["namespace"]
-    for resource, name in _named(spec):
+    for resource, name in named(spec):
         if name:
             yield Reference(node, resource, namespace, name)
     for volume in spec.get("volumes") or ():
@@ -138,7 +138,8 @@ def references(pod: dict[str, Any]) -> Iterator[Reference]:
             yield Reference(node, "persistentvolumeclaims", namespace, claim)
 
 
-def _named(spec: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def named(spec: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(resource, name) of what a pod's spec names; names may be None."""
     yield "serviceaccounts", spec.get("serviceAccountName")
     for secret in spec.get("imagePullSecrets") or ():
         yield "secrets", secret.get("name")

@@ -1,4 +1,5 @@
 """What a node may say of itself: not the labels and taints by which others decide what runs on it, nor its range of addresses.
+Of pods it makes none but mirrors of what it runs from files of its own (``static_pods.py``).
 
 A node that is taken over could else move itself into a pool of machines that it does not belong to, and be given the pods and
 secrets of another team, or draw the traffic of another node's pods. Labels under ``node-restriction.kubernetes.io`` are an
@@ -17,6 +18,7 @@ from moorage.resources.core.nodes import NODE
 from moorage.resources.core.pods.declaration import POD
 from moorage.resources.kind import Document, FieldError
 from moorage_tenants import names
+from moorage_tenants.authorisation.static_pods import mirror_refusal
 
 RESTRICTED = "node-restriction.kubernetes.io"
 _KUBELETS = frozenset(
@@ -50,6 +52,9 @@ class NodeRestriction:
         if names.NODES not in request.identity.groups or document is None:
             return ()
         node = request.identity.name.removeprefix(names.NODE_PREFIX)
+        if request.kind.storage == POD.storage and request.operation == "CREATE" and not request.subresource:
+            why = await mirror_refusal(node, request, document)
+            return [_refused(why)] if why else ()
         if request.kind.storage == POD.storage:
             return _of_pod(node, document, request.old or {})
         if request.kind.storage != NODE.storage:

@@ -77,6 +77,8 @@ class NodeRole:
                 return None
             if verb == "list" or not attributes.name:
                 return "can only list/watch pods with spec.nodeName field selector"
+        if (subresource, verb) == ("", "create"):
+            return None  # which pods these may be, NodeRestriction says: mirrors of static pods
         if (subresource, verb) not in {
             ("", "get"),
             ("", "watch"),

@@ -51,7 +51,7 @@ _NODE = (
     rule("create get list watch", "core", "nodes"),
     rule("patch update", "core", "nodes nodes/status"),
     _EVENTS,
-    rule((*READ, "delete"), "core", "pods"),
+    rule((*READ, "create", "delete"), "core", "pods"),
     rule("patch update", "core", "pods/status"),
     rule(READ, "core", "configmaps secrets"),
     rule("get", "core", "persistentvolumeclaims persistentvolumes"),

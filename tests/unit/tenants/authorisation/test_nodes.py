@@ -143,9 +143,8 @@ async def test_pods(town: Town) -> None:
             assert await may(town, verb, "pods", namespace, field_selector={"spec.nodeName": "n1"})
             assert not await may(town, verb, "pods", namespace, field_selector={"spec.nodeName": "n2"})
             assert not await may(town, verb, "pods", namespace)
-    # No mirror pods here: a node runs what the scheduler gave it, and nothing of its own.
+    assert await may(town, "create", "pods", "a", "mirror")  # which ones, test_static_pods says
     for verb, what in (
-        ("create", "pods"),
         ("update", "pods"),
         ("patch", "pods"),
         ("deletecollection", "pods"),

@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from moorage.resources.core.pods.amounts import is_sidecar, qos_class
+from moorage.resources.core.pods.prepare import MIRROR
 from moorage.resources.field_errors import forbidden, invalid
 from moorage.resources.kind import Document, FieldError
 from moorage.resources.metadata import metadata_update_errors
 
 Part = Mapping[str, Any]
 
-MIRROR = "kubernetes.io/config.mirror"
-"""The annotation of pods that only show what a node runs by itself."""
 _RESIZABLE = ("cpu", "memory")
 _AMOUNTS = ("requests", "limits")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from moorage.resources import names
 from moorage.resources.checks import Errors
+from moorage.resources.core.pods.prepare import MIRROR
 from moorage.resources.core.pods.spec_rules import check_pod_spec
 from moorage.resources.field_errors import forbidden, invalid, not_supported, required
 from moorage.resources.kind import Document, FieldError
@@ -44,6 +45,9 @@ def pod_errors(pod: Document) -> list[FieldError]:
     if annotations:
         _check_deletion_cost(errors, "metadata.annotations", annotations)
     spec: Part = pod.get("spec") or {}
+    if annotations and MIRROR in annotations and not spec.get("nodeName"):
+        detail = "must set spec.nodeName if mirror pod annotation is set"
+        errors.append(invalid(f"metadata.annotations[{MIRROR}]", "", detail))
     check_pod_spec(errors, "spec", spec, is_pod=True)
     _check_images(errors, "spec.containers", spec.get("containers", ()))
     if "initContainers" in spec:

@@ -10,6 +10,8 @@ from typing import Any
 from moorage.resources.core.pods.amounts import qos_class
 from moorage.resources.kind import Document
 
+MIRROR = "kubernetes.io/config.mirror"
+"""Annotation of a pod that only shows what a node runs from a file of its own."""
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
 TOLERATION_SECONDS = 300
@@ -32,10 +34,13 @@ def _add_tolerations(spec: dict[str, Any]) -> None:
 
 
 def prepare_create(pod: Document) -> None:
-    """Give a new pod its first status, its default tolerations, priority and service account."""
+    """Give a new pod its first status, its default tolerations, priority and service account.
+
+    The mirror of a static pod runs as no account: its node runs it without asking the cluster for anything.
+    """
     spec = pod["spec"]
     _add_tolerations(spec)
-    if "serviceAccountName" not in spec:
+    if "serviceAccountName" not in spec and MIRROR not in (pod["metadata"].get("annotations") or {}):
         spec["serviceAccountName"] = spec["serviceAccount"] = "default"
     priority = _PRIORITIES.get(spec.get("priorityClassName", ""))
     if priority is not None:

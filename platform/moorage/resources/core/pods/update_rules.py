@@ -8,6 +8,7 @@ from typing import Any
 from moorage.resources import names
 from moorage.resources.addresses import check_ip
 from moorage.resources.checks import LARGEST_INT32, Errors, check_name
+from moorage.resources.core.pods.prepare import MIRROR
 from moorage.resources.core.pods.scheduling_rules import check_tolerations
 from moorage.resources.field_errors import duplicate, forbidden, immutable, invalid
 from moorage.resources.kind import Document, FieldError
@@ -98,6 +99,15 @@ def _changed(path: str, new: Any, old: Any) -> list[str]:
     return [path]
 
 
+def _check_mirror(errors: Errors, after: str | None, before: str | None) -> None:
+    """A pod stays what it is: the mirror of a static pod, or none."""
+    path = f"metadata.annotations[{MIRROR}]"
+    if before is None and after is not None:
+        errors.append(forbidden(path, "may not add mirror pod annotation"))
+    elif after != before:
+        errors.append(forbidden(path, "may not remove or update mirror pod annotation"))
+
+
 def _allow_gated(new: dict[str, Any], old: dict[str, Any]) -> None:
     """A gated pod's node selector and node affinity may be narrowed: what is only added does not count as a change."""
     before, after = old.get("nodeSelector") or {}, new.get("nodeSelector") or {}
@@ -109,6 +119,7 @@ def _allow_gated(new: dict[str, Any], old: dict[str, Any]) -> None:
 def update_errors(new: Document, old: Document) -> list[FieldError]:
     """What an update may not change; the rules of pods apply besides."""
     errors = metadata_update_errors(new, old)
+    _check_mirror(errors, *((each["metadata"].get("annotations") or {}).get(MIRROR) for each in (new, old)))
     after, before = new.get("spec") or {}, old.get("spec") or {}
     if after == before:
         return errors
