@@ -61,8 +61,9 @@ class Connection:
         timeout: float = 30.0,
         limit: int = 100,
     ) -> None:
-        """``timeout`` is seconds for a whole request but streams; ``limit`` the most connections. Raises ValueError for a
-        server that is not https.
+        """``timeout`` is seconds for a whole request but streams; ``limit`` the most requests at a time, streams apart: these
+        last, and somebody who watches every kind has as many as there are kinds. Raises ValueError for a server that is
+        not https.
         """
         parts = urlsplit(server)
         if parts.scheme != "https" or not parts.hostname:
@@ -72,7 +73,7 @@ class Connection:
         self._token = token
         self._user_agent = user_agent
         self._timeout = timeout
-        self._limit = limit
+        self._room = asyncio.Semaphore(limit)
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -96,7 +97,10 @@ class Connection:
         while True:
             attempt += 1
             try:
-                async with self._open(method, path, params, body, headers, timeout or self._timeout) as answer:
+                async with (
+                    self._room,
+                    self._open(method, path, params, body, headers, timeout or self._timeout) as answer,
+                ):
                     return Response(answer.status, answer.headers, await answer.read())
             except _Refused as refused:
                 if attempt >= ATTEMPTS or not refused.repeat:
@@ -176,9 +180,7 @@ class Connection:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
-                ssl=self._tls, limit=self._limit, keepalive_timeout=60.0, socket_factory=_socket
-            )
+            connector = aiohttp.TCPConnector(ssl=self._tls, limit=0, keepalive_timeout=60.0, socket_factory=_socket)
             self._session = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True, read_bufsize=2**18
             )

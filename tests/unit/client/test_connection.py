@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,20 @@ async def test_names_cannot_change_the_path(certificates: Certificates) -> None:
         assert server.seen == ["GET /api/v1/namespaces/te%2Fam/pods/..%2Fsecrets%2Fa%3Fb%23c"]
         with pytest.raises(ValueError, match="needs a namespace"):
             await client.get(PODS, "web")
+
+
+async def test_watches_take_no_place_of_requests_however_many_kinds_there_are(certificates: Certificates) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            return web.json_response(POD)
+        stream = web.StreamResponse()
+        await stream.prepare(request)
+        await stream.write(b"\n")
+        await request.app[CLOSING].wait()
+        return stream
+
+    async with scripted(certificates, answer) as server, server.client() as client, AsyncExitStack() as watches:
+        for _ in range(120):
+            await watches.enter_async_context(client.connection.stream("GET", "/api/v1/pods", params={"watch": "1"}))
+        async with asyncio.timeout(20):
+            assert await client.get(PODS, "web", "team") == POD
