@@ -19,7 +19,7 @@ from moorage.client.events import EventRecorder
 from moorage.client.informer import Informer
 from moorage.client.resource import PODS
 from moorage_agent import identity, joining
-from moorage_agent.engine import pause
+from moorage_agent.engine import groups, pause
 from moorage_agent.engine.contract import Engine, EngineError
 from moorage_agent.engine.docker import DockerEngine
 from moorage_agent.images.collection import Collection
@@ -84,6 +84,7 @@ class Agent:
         owner, node_uid = identity.remember(data, options.node, options.cluster_uid or identity.cluster_uid(ca_pem))
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(contextlib.closing(identity.lock(owner)))
+            self.engine.keep_in(groups.name_of(*owner), data / "lost.json")
             given = joining.given_by(options.token_file, options.token)
             credential = joining.Credential(data, given, joining.over_the_api(options.server, ca_pem))
             own = await credential.obtain()

@@ -77,9 +77,10 @@ class NodePlace:
     def _containers(self, pods: list[Pod]) -> None:
         """Each container of each pod runs once, with its sandbox; ended ones belong to a pod.
 
-        As the engine tells it: Docker 20.10 forgets what it was starting when it was killed, and such processes go on unseen.
+        Processes are looked for in the control groups, too: Docker 20.10 forgets what it was starting when it was killed.
         """
         running: list[tuple[str, str]] = []
+        known: set[str] = set()
         living = {pod["metadata"]["uid"] for pod in pods}
         for line in docker(
             "--host", self.engine.address, "ps", "-a", "--no-trunc", "--format", "{{json .}}"
@@ -91,6 +92,7 @@ class NodePlace:
                 raise NotYet(f"container {shown['Names']} ({shown['State']}) is of no pod that the API has")
             if shown["State"] == "running":
                 running.append((uid, own[labels.CONTAINER]))
+                known.add(shown["ID"])
         wanted = [
             (pod["metadata"]["uid"], name)
             for pod in pods
@@ -99,6 +101,10 @@ class NodePlace:
         if Counter(wanted) != Counter(running):
             more, less = Counter(running) - Counter(wanted), Counter(wanted) - Counter(running)
             raise NotYet(f"running though not wanted: {dict(more)}; wanted and not running: {dict(less)}")
+        processes = self.engine.processes()
+        if processes.keys() != known:
+            unseen = {one: pids for one, pids in processes.items() if one not in known}
+            raise NotYet(f"processes that the engine does not know: {unseen}; without any: {known - processes.keys()}")
 
     def _volumes(self, living: set[str]) -> None:
         folders = [entry for kind in ("pods", "tmpfs") for entry in (self.data / kind).glob("*")]

@@ -36,6 +36,8 @@ class OwnEngine:
         self.folder = folder
         self.address = f"unix://{folder}/docker.sock"
         self.log = folder / "log"
+        self.groups = [folder.name]
+        """Control groups in which its containers are: its own, and those that agents ask for."""
         self._socket = folder / "containerd.sock"
         self._containerd: asyncio.subprocess.Process | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -94,11 +96,14 @@ class OwnEngine:
             await self._end()
             await asyncio.to_thread(self._clear)
 
-    def _processes(self) -> dict[str, list[int]]:
-        """Processes by the container (id) in whose control group they are."""
+    def processes(self) -> dict[str, list[int]]:
+        """Processes by the container (id) in whose control group they are, whatever the engine knows of them."""
         found: dict[str, list[int]] = {}
         for group in self._groups():
-            pids = [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
+            try:
+                pids = [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
+            except OSError:
+                continue  # it has just gone
             if pids:
                 found.setdefault(group.name, []).extend(pids)
         return found
@@ -116,7 +121,7 @@ class OwnEngine:
     def _clear(self) -> None:
         """What a killed engine leaves: shims with their sockets, containers, control groups and mounts."""
         sockets = [socket for pid in self._own() if (socket := _shim_socket(pid)) is not None]
-        ending = [*self._own(), *(pid for pids in self._processes().values() for pid in pids)]
+        ending = [*self._own(), *(pid for pids in self.processes().values() for pid in pids)]
         for pid in ending:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -144,7 +149,7 @@ class OwnEngine:
 
     def _groups(self) -> list[Path]:
         """Our control groups, innermost first: of the one hierarchy of version 2, or of each of version 1."""
-        tops = [CGROUPS / self.folder.name, *CGROUPS.glob(f"*/{self.folder.name}")]
+        tops = [top for name in self.groups for top in (CGROUPS / name, *CGROUPS.glob(f"*/{name}"))]
         every = [
             group for top in tops if top.is_dir() for group in (top, *(one for one in top.rglob("*") if one.is_dir()))
         ]

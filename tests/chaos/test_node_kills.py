@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from moorage_agent.engine.groups import name_of
 from moorage_agent.identity import cluster_uid
 from moorage_agent.network.making import obstacle, remove
 from moorage_agent.network.names import names
@@ -59,6 +60,7 @@ async def test_a_node_whose_agent_and_engine_are_killed_stays_true_to_the_api(mo
         await asyncio.to_thread(import_image)
         async with installation() as target:
             cluster = cluster_uid(target.ca_file.read_text())
+            engine.groups.append(name_of(cluster, NODE))
             stack.push_async_callback(asyncio.to_thread, _clear, target.data_dir, cluster)
             try:
                 place = NodePlace(engine, target.data_dir / "agents" / NODE, names(cluster, NODE))

@@ -17,6 +17,7 @@ import pytest
 
 from moorage_agent.engine import pause
 from moorage_agent.engine.docker import DockerEngine
+from moorage_agent.engine.groups import ROOT, Groups, prefix_of
 from moorage_agent.pods.labels import CLUSTER
 
 BUSYBOX = Path("/bin/busybox")
@@ -90,6 +91,9 @@ class Owned:
                 found = containers(f"{name}={cluster}")
                 if found:
                     docker("rm", "-f", "-v", *found)
+        for cluster in (self.cluster, *self.others):
+            for group in ROOT.glob(f"*/{prefix_of(cluster)}-*"):
+                Groups(group.name).remove()
 
 
 @pytest.fixture

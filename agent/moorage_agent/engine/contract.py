@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 
@@ -258,6 +259,18 @@ class Engine(Protocol):
 
     async def info(self) -> EngineInfo:
         """What the engine is."""
+        ...
+
+    def keep_in(self, group: str, notes: Path) -> None:
+        """Have containers from now on made in the control group of this name, so that their processes are known even where the
+        engine forgets them; ``notes`` is a file for what must be known of those.
+        """
+        ...
+
+    async def end_lost(self) -> Sequence[str]:
+        """End the processes of containers in our control group that the engine does not count as running: it was killed while
+        it started them. Returns the containers' ids; the engine may not have them any more.
+        """
         ...
 
     async def image(self, reference: str) -> Image | None:

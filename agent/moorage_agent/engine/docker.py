@@ -6,8 +6,10 @@ import asyncio
 import base64
 import contextlib
 import io
+import logging
 import signal
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -31,16 +33,23 @@ from moorage_agent.engine.contract import (
     PullError,
     Session,
     SessionOptions,
+    State,
     Summary,
     Usage,
 )
 from moorage_agent.engine.docker_http import Refused, Transport
+from moorage_agent.engine.groups import Groups
+from moorage_agent.engine.lost import Lost
+
+log = logging.getLogger(__name__)
 
 START = 180.0
 """Seconds in which a start must have happened; a start behind many others waits for them in the engine."""
 PULL_IDLE = 300.0
 """Seconds without progress after which a pull has failed."""
 EXEC_OUTPUT = 10 * 1024
+CONFIRM = 2.0
+"""Seconds after which a container that seems lost is looked at again before its processes are ended."""
 ACTIONS = ("start", "die", "oom", "destroy")
 
 
@@ -49,6 +58,10 @@ class DockerEngine:
 
     def __init__(self, address: str = "unix:///var/run/docker.sock") -> None:
         self._http = Transport(address)
+        self._groups: Groups | None = None
+        self._lost: Lost | None = None
+        self._parent: str | None = None
+        self._starting: set[str] = set()
 
     async def ping(self) -> None:
         """``GET /_ping``, with a short deadline: a hanging engine is a dead one."""
@@ -67,6 +80,43 @@ class DockerEngine:
             operating_system=document.get("OperatingSystem", ""),
             kernel=document.get("KernelVersion", ""),
         )
+
+    def keep_in(self, group: str, notes: Path) -> None:
+        """``HostConfig.CgroupParent``."""
+        self._groups, self._lost, self._parent = Groups(group), Lost(notes), None
+
+    async def end_lost(self) -> Sequence[str]:
+        """Compares groups with ``GET /containers/json``; twice, as an engine may be starting what it does not show yet."""
+        if self._groups is None or self._lost is None or not (suspects := await self._suspects(self._groups)):
+            return ()
+        await asyncio.sleep(CONFIRM)
+        lost = sorted(suspects & await self._suspects(self._groups))
+        for container in lost:
+            self._lost.add(container)
+            if not await asyncio.to_thread(self._groups.end, container):
+                log.warning("processes of container %s, which the engine lost, do not end", container[:12])
+        return lost
+
+    async def _suspects(self, groups: Groups) -> set[str]:
+        """Containers that have a control group and do not run, as the engine says."""
+        grouped = await asyncio.to_thread(groups.containers) - self._starting
+        known = {one.id: one.state for one in await self.list({})}
+        if self._lost is not None:
+            self._lost.keep(known)
+        return {one for one in grouped if known.get(one) is not State.RUNNING and not await self._runs(one)}
+
+    async def _runs(self, container: str) -> bool:
+        """Whether it does now; the engine answers this question after a start that is under way."""
+        try:
+            return (await self.inspect(container)).state is State.RUNNING
+        except NoSuchContainer:
+            return False
+
+    async def _cgroup_parent(self) -> str:
+        if self._parent is None:
+            driver = str((await self._http.json("GET", "/info")).get("CgroupDriver") or "")
+            self._parent = self._groups.parent(driver) if self._groups is not None else ""
+        return self._parent
 
     async def image(self, reference: str) -> Image | None:
         """``GET /images/NAME/json``."""
@@ -142,12 +192,15 @@ class DockerEngine:
 
     async def create(self, spec: ContainerSpec) -> str:
         """``POST /containers/create``."""
+        body = docker_wire.create_body(spec)
+        if parent := await self._cgroup_parent():
+            body["HostConfig"]["CgroupParent"] = parent
         try:
             document = await self._http.json(
                 "POST",
                 "/containers/create",
                 params={"name": spec.name},
-                body=docker_wire.create_body(spec),
+                body=body,
                 timeout=START,
             )
         except Refused as error:
@@ -161,7 +214,11 @@ class DockerEngine:
 
     async def start(self, container: str) -> None:
         """``POST /containers/ID/start``."""
-        await self._on(container, "POST", "/start", timeout=START)
+        self._starting.add(container)
+        try:
+            await self._on(container, "POST", "/start", timeout=START)
+        finally:
+            self._starting.discard(container)
 
     async def stop(self, container: str, grace: float) -> None:
         """``POST /containers/ID/stop``: whole seconds, rounded up."""
@@ -177,16 +234,18 @@ class DockerEngine:
                 raise
 
     async def remove(self, container: str) -> None:
-        """``DELETE /containers/ID``; 409 says that a removal is under way already, which is then waited for."""
-        try:
-            await self._on(container, "DELETE", "", params={"force": "1", "v": "1"}, timeout=START)
-        except NoSuchContainer:
-            return
-        except Refused as error:
-            if error.code != 409:
-                raise
-            with contextlib.suppress(NoSuchContainer):
+        """``DELETE /containers/ID``; 409 says that a removal is under way already, which is then waited for. What is left of its
+        processes then is nobody's.
+        """
+        with contextlib.suppress(NoSuchContainer):
+            try:
+                await self._on(container, "DELETE", "", params={"force": "1", "v": "1"}, timeout=START)
+            except Refused as error:
+                if error.code != 409:
+                    raise
                 await self._on(container, "POST", "/wait", params={"condition": "removed"}, timeout=START)
+        if self._groups is not None and self._groups.has(container):
+            await asyncio.to_thread(self._groups.end, container)
 
     async def update(self, container: str, limits: Limits) -> None:
         """``POST /containers/ID/update``."""
@@ -194,7 +253,8 @@ class DockerEngine:
 
     async def inspect(self, container: str) -> Container:
         """``GET /containers/ID/json``."""
-        return docker_wire.container(await self._on(container, "GET", "/json"))
+        found = docker_wire.container(await self._on(container, "GET", "/json"))
+        return found if self._lost is None else self._lost.seen(found)
 
     async def list(self, labels: Mapping[str, str]) -> Sequence[Summary]:
         """``GET /containers/json``."""

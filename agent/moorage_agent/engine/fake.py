@@ -15,6 +15,7 @@ import itertools
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import orjson
 
@@ -125,6 +126,15 @@ class FakeEngine:
         """A small machine."""
         await self._call("info", "")
         return EngineInfo("fake", "0", 2, 2**32, True, "/nowhere")
+
+    def keep_in(self, group: str, notes: Path) -> None:
+        """It has no processes that could be forgotten."""
+        self.calls.append(("keep_in", group))
+
+    async def end_lost(self) -> Sequence[str]:
+        """It forgets nothing."""
+        await self._call("end_lost", "")
+        return ()
 
     async def image(self, reference: str) -> Image | None:
         """By name."""

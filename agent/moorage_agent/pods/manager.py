@@ -35,6 +35,8 @@ ORPHAN_GRACE = 30.0
 """Seconds for which containers of a pod that the API does not have are left alone."""
 REFRESH = 10.0
 """Seconds between looks at the ConfigMaps and Secrets in volumes."""
+SECOND_LOOK = 5.0
+"""Seconds after the engine has come back until all containers are looked at again: what it was starting may have come late."""
 EVENTS_FIRST, EVENTS_LAST = 0.2, 10.0
 INSPECTS_AT_ONCE = 16
 
@@ -189,6 +191,7 @@ class Pods:
                         first = False
                         delay = EVENTS_FIRST
                         self.connected.set()
+                        asyncio.get_running_loop().call_later(SECOND_LOOK, self._lost.set)
                 log.warning("the engine ended its event stream; following it again")
             except EngineError as error:
                 log.warning("engine events: %s; again in %.1f s", error, delay)
@@ -213,7 +216,12 @@ class Pods:
                 log.warning("looking at all containers: %s", error)
 
     async def _relist(self, *, first: bool) -> None:
-        """Compare what the engine has with what the workers know."""
+        """Compare what the engine has with what the workers know. What it has and does not know of is ended before."""
+        for identity in await self._node.engine.end_lost():
+            log.warning("container %s ran though the engine did not know: its processes were ended", identity[:12])
+            for worker in self._workers.values():
+                if identity in worker.history.ids():
+                    worker.look(identity)
         found: dict[str, list[Summary]] = {}
         for one in await self._node.engine.list(self._node.identity.owner.labels()):
             found.setdefault(one.labels.get(names.POD_UID, ""), []).append(one)

@@ -11,7 +11,7 @@ from moorage.supervisor.layout import Layout, SetupError
 
 CLUSTER, NODE, CONTAINER = "moorage.io/cluster-uid", "moorage.io/node", "moorage.io/container"
 SANDBOX = "POD"
-IDENTITY = "identity.json"
+IDENTITY, APART = "identity.json", "apart.json"
 GRACE_LABEL = "moorage.io/grace"
 """Labels that an agent puts on each container (``moorage_agent.pods.labels``)."""
 GRACE = 10
@@ -48,11 +48,24 @@ def end_pods(layout: Layout, *, remove: bool = False) -> int:
 
 
 def end_networks(layout: Layout) -> None:
-    """Take away what the agents that ever ran here made in the machine's kernel: links, routes and rules. Raises SetupError."""
+    """Take away what the agents that ever ran here made in the machine's kernel: links, routes, rules and control groups.
+
+    Raises SetupError.
+    """
     for cluster, node in _owners(layout):
+        from moorage_agent.engine.groups import Groups, name_of
         from moorage_agent.network.making import remove  # an installation without nodes has no agent's packages
 
         remove(cluster, node)
+        Groups(name_of(cluster, node)).remove()
+    for folder in (layout.root, *sorted((layout.root / "agents").glob("*"))):
+        if (folder / APART).is_file():
+            from moorage_agent.apart import launch
+
+            try:
+                launch.clear(folder)
+            except (launch.ApartError, OSError) as error:
+                raise SetupError(f"what the node in {folder} made was not removed: {error}") from None
 
 
 def is_node(layout: Layout) -> bool:
