@@ -59,6 +59,8 @@ def mount_source(source: Mapping[str, Any], place: Path, *, read_only: bool) -> 
         nfs = source["nfs"]
         mounts.nfs(nfs["server"], nfs["path"], place, read_only=read_only, options=source.get("mountOptions") or ())
         return
+    if source.get("csi"):
+        raise VolumeError(no_driver(source["csi"]))
     folder = (source.get("local") or source.get("hostPath") or {}).get("path")
     if not folder:
         kinds = sorted(kind for kind in source if isinstance(source[kind], Mapping) and kind not in _NO_SOURCES)
@@ -72,6 +74,12 @@ def mount_source(source: Mapping[str, Any], place: Path, *, read_only: bool) -> 
         mounts.bind(opened, place)
     finally:
         os.close(opened)
+
+
+def no_driver(source: Mapping[str, Any]) -> str:
+    """What is wrong with a volume of a CSI driver, in the kubelet's words: no driver runs beside this agent."""
+    name = source.get("driver")
+    return f"driver name {name} not found in the list of registered CSI drivers"
 
 
 _NO_SOURCES = ("capacity", "claimRef", "nodeAffinity")

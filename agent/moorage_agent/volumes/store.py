@@ -193,6 +193,8 @@ class VolumeStore:
                 folders=self.folders,
                 node=str(pod["spec"].get("nodeName") or ""),
             )
+        elif volume.get("csi") is not None:
+            raise VolumeError(claims.no_driver(volume["csi"]))
         else:
             kinds = ", ".join(sorted(set(volume) - {"name"}))
             raise VolumeError(f"volumes of kind {kinds} are not supported by this node")

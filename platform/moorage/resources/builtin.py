@@ -24,6 +24,8 @@ from moorage.resources import (
     sealed_secrets,
     service_addresses,
     storage,
+    storage_attachments,
+    storage_drivers,
     tenancy,
 )
 from moorage.resources.core import (
@@ -43,6 +45,7 @@ from moorage.resources.core import (
 )
 from moorage.resources.core import events as core_events
 from moorage.resources.core.pods import declaration as pods
+from moorage.resources.devices import kinds as devices
 from moorage.resources.registry import Registry
 
 BUILTIN = (
@@ -97,7 +100,15 @@ BUILTIN = (
     rbac.ROLE,
     sealed_secrets.KEY_ROTATION,
     sealed_secrets.SEALED_SECRET,
+    devices.DEVICE_CLASS,
+    devices.RESOURCE_CLAIM,
+    devices.RESOURCE_CLAIM_TEMPLATE,
+    devices.RESOURCE_SLICE,
+    storage_drivers.CSI_DRIVER,
+    storage_drivers.CSI_NODE,
+    storage_drivers.CSI_STORAGE_CAPACITY,
     storage.STORAGE_CLASS,
+    storage_attachments.VOLUME_ATTACHMENT,
     storage.VOLUME_ATTRIBUTES_CLASS,
     tenancy.TENANT,
 )

@@ -20,6 +20,7 @@ _LABEL_VALUE = r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?"
 _CONFIG_KEY = r"[-._a-zA-Z0-9]+"
 _PORT_CHARACTERS = r"[-a-z0-9]+"
 _HTTP_HEADER = r"[-A-Za-z0-9]+"
+_C_IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
 
 _label = re.compile(_LABEL).fullmatch
 _subdomain = re.compile(_SUBDOMAIN).fullmatch
@@ -29,6 +30,7 @@ _label_value = re.compile(_LABEL_VALUE).fullmatch
 _config_key = re.compile(_CONFIG_KEY).fullmatch
 _port_characters = re.compile(_PORT_CHARACTERS).fullmatch
 _http_header = re.compile(_HTTP_HEADER).fullmatch
+_c_identifier = re.compile(_C_IDENTIFIER).fullmatch
 
 SUBDOMAIN_MESSAGE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
@@ -52,6 +54,10 @@ LABEL_VALUE_MESSAGE = (
 CONFIG_KEY_MESSAGE = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
 ENV_NAME_MESSAGE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 HTTP_HEADER_MESSAGE = "a valid HTTP header must consist of alphanumeric characters or '-'"
+C_IDENTIFIER_MESSAGE = (
+    "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters "
+    "or '_'"
+)
 
 
 def _pattern(message: str, pattern: str, *examples: str) -> str:
@@ -183,3 +189,10 @@ def port_name(name: str) -> list[str]:
 def http_header(name: str) -> str | None:
     """The name of an HTTP header of a probe."""
     return None if _http_header(name) else _pattern(HTTP_HEADER_MESSAGE, _HTTP_HEADER, "X-Header-Name")
+
+
+def c_identifier(name: str) -> str | None:
+    """An identifier of the language C: attributes and capacities of devices."""
+    if _c_identifier(name):
+        return None
+    return _pattern(C_IDENTIFIER_MESSAGE, _C_IDENTIFIER, "my_name", "MY_NAME", "MyName")

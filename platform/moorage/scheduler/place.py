@@ -19,7 +19,7 @@ from moorage.scheduler.nodetable import CPU, MEMORY, PODS, NodeTable, Row
 from moorage.scheduler.nominations import Nominations
 from moorage.scheduler.podinfo import PodInfo, Profile
 from moorage.scheduler.static import StaticVerdicts, Verdicts
-from moorage.scheduler.volumes import Verdict
+from moorage.scheduler.volumes import NO_DEVICES, Verdict
 
 Floats = NDArray[np.float64]
 
@@ -63,7 +63,7 @@ class Placer:
         for pod in ordered:
             message = None if self._nominations.node_of(pod.uid) else hopeless.get(pod.profile)
             placement = self._place(pod) if message is None else Placement(pod, "", message)
-            if not placement.node and not pod.profile.topological and not pod.claims:
+            if not placement.node and not pod.profile.topological and not pod.claims and not pod.devices:
                 hopeless[pod.profile] = placement.message  # room only shrinks within one call
             result.append(placement)
         return result
@@ -110,6 +110,8 @@ class Placer:
         return fits
 
     def _verdict(self, pod: PodInfo) -> Verdict:
+        if pod.devices:
+            return Verdict(NO_DEVICES)
         return self._claims(pod) if pod.claims and self._claims is not None else Verdict()
 
     def _out_of_reach(self, verdict: Verdict) -> list[tuple[str, topology.Mask]]:

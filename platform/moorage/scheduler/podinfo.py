@@ -46,7 +46,9 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PodInfo:
-    """A pod. ``created`` orders equals by age; ``preempts``: less important ones may have to make room for it."""
+    """A pod. ``created`` orders equals by age; ``preempts``: less important ones may have to make room for it. ``own_claims``
+    are those of ``claims`` that are made for it (generic ephemeral volumes); ``devices``: it has ``resourceClaims``.
+    """
 
     key: ObjectKey
     uid: str
@@ -55,14 +57,22 @@ class PodInfo:
     profile: Profile
     preempts: bool = True
     claims: tuple[str, ...] = ()
+    own_claims: tuple[str, ...] = ()
+    devices: bool = False
 
 
 def claims_of(pod: Document) -> Iterator[str]:
-    """Names of the claims that a pod mounts. That of a generic ephemeral volume is named after pod and volume (KEP-1698)."""
+    """Names of the claims that a pod mounts."""
     for volume in pod["spec"].get("volumes") or ():
         if "persistentVolumeClaim" in volume:
             yield str(volume["persistentVolumeClaim"].get("claimName", ""))
-        elif "ephemeral" in volume:
+    yield from own_claims_of(pod)
+
+
+def own_claims_of(pod: Document) -> Iterator[str]:
+    """Names of the claims of its generic ephemeral volumes: after pod and volume (KEP-1698)."""
+    for volume in pod["spec"].get("volumes") or ():
+        if "ephemeral" in volume:
             yield f"{pod['metadata']['name']}-{volume['name']}"
 
 
@@ -104,6 +114,8 @@ class Profiles:
             profile,
             spec.get("preemptionPolicy") != NEVER,
             tuple(claims_of(pod)) if spec.get("volumes") else (),
+            tuple(own_claims_of(pod)) if spec.get("volumes") else (),
+            bool(spec.get("resourceClaims")),
         )
 
 

@@ -76,7 +76,7 @@ class Preemption:
                 continue
             if self._nominations.drop(pod.uid):
                 found.displaced.append(pod)
-            if not pod.profile.topological and not pod.claims:
+            if not pod.profile.topological and not pod.claims and not pod.devices:
                 hopeless.add((pod.profile, pod.priority))
         return found
 

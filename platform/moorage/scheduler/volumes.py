@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moorage.client.informer import Informer
-from moorage.client.objects import Document, ObjectKey, is_deleting, uid_of
+from moorage.client.objects import Document, ObjectKey, controller_of, is_deleting, uid_of
 from moorage.resources import label_selector, quantity
 from moorage.resources.core.access_modes import ONE_POD, storage_class_of
 from moorage.resources.node_selector import volume_reaches
@@ -18,6 +18,7 @@ CONFLICT = "node(s) didn't match PersistentVolume's node affinity"
 NONE_TO_BIND = "node(s) didn't find available persistent volumes to bind"
 UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
 TAKEN = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
+NO_DEVICES = "cannot allocate all claims: no devices are allocated here (name in spec.schedulerName who allocates them)"
 _USED, _CLASS = "claims of placed pods", "class of volumes"
 _FINISHED = ("Succeeded", "Failed")
 
@@ -54,8 +55,13 @@ class Volumes:
         return Verdict("", checks)
 
     def _problem(self, pod: PodInfo, name: str, claim: Document | None) -> str:
+        if claim is None and name in pod.own_claims:
+            return f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{name}"'
         if claim is None:
             return f'persistentvolumeclaim "{name}" not found'
+        if name in pod.own_claims and (controller_of(claim) or {}).get("uid") != pod.uid:
+            where = pod.key.namespace
+            return f"PVC {where}/{name} was not created for pod {where}/{pod.key.name} (pod is not owner)"
         if is_deleting(claim):
             return f'persistentvolumeclaim "{name}" is being deleted'
         if (claim.get("status") or {}).get("phase") == "Lost":

@@ -161,7 +161,7 @@ def test_what_a_volume_lacks_is_named(tmp_path: Path) -> None:
         == 'MountVolume.SetUp failed for volume "v" : references non-existent configmap key: b in shop/c'
     )
     unknown = pod(volumes=[{"name": "v", "csi": {"driver": "x"}}])
-    with pytest.raises(sources.VolumeError, match="csi are not supported by this node"):
+    with pytest.raises(sources.VolumeError, match="driver name x not found in the list of registered CSI drivers"):
         VolumeStore(tmp_path).prepare(unknown, Snapshot(), Facts())
 
 

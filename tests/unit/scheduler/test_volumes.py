@@ -13,7 +13,7 @@ from moorage.scheduler.nodetable import NodeTable
 from moorage.scheduler.place import Placement, Placer
 from moorage.scheduler.podinfo import PodInfo
 from moorage.scheduler.preemption import Preemptor
-from moorage.scheduler.volumes import CONFLICT, NONE_TO_BIND, TAKEN, UNBOUND, Volumes
+from moorage.scheduler.volumes import CONFLICT, NO_DEVICES, NONE_TO_BIND, TAKEN, UNBOUND, Volumes
 from tests.unit.scheduler.documents import node, pod, table
 
 
@@ -114,6 +114,24 @@ def test_a_volume_that_no_node_reaches_keeps_its_pod_waiting() -> None:
 def test_why_a_pod_waits_for_its_claim(claims: list[Document], classes: list[Document], reason: str) -> None:
     (found,) = placer(_two(), claims, (), classes).place([user()])
     assert (found.node, found.message) == ("", f"0/2 nodes are available: {reason}.")
+
+
+def test_a_pod_waits_for_the_claim_that_is_made_for_it() -> None:
+    scratch = pod("p", volumes=[{"name": "scratch", "ephemeral": {"volumeClaimTemplate": {}}}])
+    waiting = 'waiting for ephemeral volume controller to create the persistentvolumeclaim "p-scratch"'
+    assert storage((), (), (), (), {}).judge(scratch).problem == waiting
+    others = claim("p-scratch", "v")
+    not_owner = "PVC team/p-scratch was not created for pod team/p (pod is not owner)"
+    assert storage([others], [volume("v")], (), (), {}).judge(scratch).problem == not_owner
+    others["metadata"]["ownerReferences"] = [{"kind": "Pod", "name": "p", "uid": "p", "controller": True}]
+    assert storage([others], [volume("v")], (), (), {}).judge(scratch).problem == ""
+
+
+def test_a_pod_that_needs_devices_waits_for_who_allocates_them() -> None:
+    plain, devices = pod("a"), pod("b", resourceClaims=[{"name": "gpu", "resourceClaimName": "gpu"}])
+    found = {each.pod.uid: each for each in placer(_two(), ()).place([devices, plain])}
+    assert found["a"].node
+    assert found["b"].message == f"0/2 nodes are available: {NO_DEVICES}."
 
 
 def test_a_claim_that_goes_gets_no_new_pods() -> None:

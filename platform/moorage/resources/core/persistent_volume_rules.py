@@ -71,7 +71,8 @@ def check_csi_driver(errors: Errors, path: str, driver: str) -> None:
         errors.append(invalid(path, driver, problem))
 
 
-def _check_csi(errors: Errors, path: str, source: Part) -> None:
+def check_csi(errors: Errors, path: str, source: Part) -> None:
+    """A volume of a CSI driver, as a PersistentVolume names it."""
     check_csi_driver(errors, f"{path}.driver", source.get("driver", ""))
     if not source.get("volumeHandle"):
         errors.append(required(f"{path}.volumeHandle"))
@@ -83,7 +84,7 @@ def _check_csi(errors: Errors, path: str, source: Part) -> None:
                 errors.append(required(f"{path}.{name}.{field}"))
 
 
-_OWN: Mapping[str, Callable[[Errors, str, Part], None]] = {"local": _check_local, "csi": _check_csi}
+_OWN: Mapping[str, Callable[[Errors, str, Part], None]] = {"local": _check_local, "csi": check_csi}
 
 
 def _check_source(errors: Errors, spec: Part) -> None:

@@ -68,6 +68,7 @@ _OWN_VIEWED = (
     rule(READ, "gitops.moorage.io", "applications applications/status repositories repositories/status"),
     rule(READ, "secrets.moorage.io", "sealedsecrets sealedsecrets/status"),
     rule(READ, "metrics.k8s.io", "pods"),
+    rule(READ, "resource.k8s.io", "resourceclaims resourceclaims/status resourceclaimtemplates"),
 )
 _OWN_EDITED = (
     rule(WRITE, "gitops.moorage.io", "applications repositories"),
@@ -76,6 +77,7 @@ _OWN_EDITED = (
     rule("patch", "gitops.moorage.io", "applications/status repositories/status"),
     rule(WRITE, "secrets.moorage.io", "sealedsecrets"),
     rule("patch update", "core", "pods/ephemeralcontainers pods/resize"),
+    rule(WRITE, "resource.k8s.io", "resourceclaims resourceclaimtemplates"),
 )
 _OWN_ADMINISTERED = (
     # What was done in their namespaces, by whomever.

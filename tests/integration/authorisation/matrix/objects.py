@@ -108,6 +108,18 @@ _BODIES: dict[tuple[str, str], Document] = {
     ("rbac.authorization.k8s.io", "roles"): {"rules": []},
     ("secrets.moorage.io", "keyrotations"): {"spec": {}},
     ("secrets.moorage.io", "sealedsecrets"): {"spec": {"encryptedData": {}}},
+    ("resource.k8s.io", "deviceclasses"): {"spec": {}},
+    ("resource.k8s.io", "resourceclaims"): {"spec": {}},
+    ("resource.k8s.io", "resourceclaimtemplates"): {"spec": {"spec": {}}},
+    ("resource.k8s.io", "resourceslices"): {
+        "spec": {"driver": "example.com", "nodeName": "there", "pool": {"name": "there", "resourceSliceCount": 1}}
+    },
+    ("storage.k8s.io", "csidrivers"): {"spec": {}},
+    ("storage.k8s.io", "csinodes"): {"spec": {}},
+    ("storage.k8s.io", "csistoragecapacities"): {"storageClassName": "there"},
+    ("storage.k8s.io", "volumeattachments"): {
+        "spec": {"attacher": "example.com", "nodeName": "there", "source": {"persistentVolumeName": "there"}}
+    },
     ("storage.k8s.io", "storageclasses"): {"provisioner": "example.com/there"},
     ("storage.k8s.io", "volumeattributesclasses"): {"driverName": "example.com/there", "parameters": {"a": "b"}},
     ("tenancy.moorage.io", "tenants"): {

@@ -98,7 +98,17 @@ keyrotations.secrets.moorage.io            -   -    -        -        -      -  
 keyrotations.secrets.moorage.io/status     -   -    -        -        -      -     gup
 sealedsecrets.secrets.moorage.io           -   glw  glwcupdx glwcupdx -      -     glwpdxLWX
 sealedsecrets.secrets.moorage.io/status    -   g    g        g        -      -     gup
+deviceclasses.resource.k8s.io              -   -    -        -        -      -     glwcupdx
+resourceclaims.resource.k8s.io             -   glw  glwcupdx glwcupdx -      -     glwcupdxLWCX
+resourceclaims.resource.k8s.io/status      -   g    g        g        -      -     gup
+resourceclaimtemplates.resource.k8s.io     -   glw  glwcupdx glwcupdx -      -     glwcupdxLWCX
+resourceslices.resource.k8s.io             -   -    -        -        -      -     glwcupdx
+csidrivers.storage.k8s.io                  -   -    -        -        -      -     glwcupdx
+csinodes.storage.k8s.io                    -   -    -        -        -      -     glwcupdx
+csistoragecapacities.storage.k8s.io        -   -    -        -        -      -     glwcupdxLWCX
 storageclasses.storage.k8s.io              -   -    -        -        -      -     glwcupdx
+volumeattachments.storage.k8s.io           -   -    -        -        -      -     glwcupdx
+volumeattachments.storage.k8s.io/status    -   -    -        -        -      -     gup
 volumeattributesclasses.storage.k8s.io     -   -    -        -        -      -     glwcupdx
 tenants.tenancy.moorage.io                 -   glw  glw      glwup    -      -     glwupdx
 tenants.tenancy.moorage.io/status          -   g    g        g        -      -     gup
