@@ -25,18 +25,19 @@ def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
     return bool(key) and (toleration.get("value") or "") == (taint.get("value") or "")
 
 
-def leave_at(pod: Document, taints: Sequence[Document], now: float, cap: float | None = None) -> float | None:
-    """When the pod must go (seconds since the epoch), ``now`` for at once, None for never. ``cap`` shortens the toleration of
-    nodes that are silent or not ready, where it is not for ever.
+def leave_at(pod: Document, taints: Sequence[Document], since: float, cap: float | None = None) -> float | None:
+    """When the pod must go (seconds since the epoch), ``since`` for at once, None for never. ``since`` is when the taints that
+    do not tell were first seen: nothing else writes ``timeAdded`` than who taints. ``cap`` shortens the toleration of nodes that
+    are silent or not ready, where it is not for ever.
     """
-    times = [_leave_for(pod, taint, now, cap) for taint in taints if taint.get("effect") == "NoExecute"]
+    times = [_leave_for(pod, taint, since, cap) for taint in taints if taint.get("effect") == "NoExecute"]
     return min((time for time in times if time is not None), default=None)
 
 
-def _leave_for(pod: Document, taint: Document, now: float, cap: float | None) -> float | None:
+def _leave_for(pod: Document, taint: Document, since: float, cap: float | None) -> float | None:
     matching = [each for each in (pod.get("spec") or {}).get("tolerations") or () if tolerates(each, taint)]
     if not matching:
-        return now
+        return since
     limits = [int(each["tolerationSeconds"]) for each in matching if each.get("tolerationSeconds") is not None]
     if not limits:
         return None
@@ -44,4 +45,4 @@ def _leave_for(pod: Document, taint: Document, now: float, cap: float | None) ->
     if cap is not None and taint.get("key") in (NOT_READY, UNREACHABLE):
         patience = min(patience, cap)
     added = seconds_of(taint.get("timeAdded"))
-    return (now if added is None else added) + patience
+    return (since if added is None else added) + patience

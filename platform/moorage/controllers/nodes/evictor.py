@@ -26,6 +26,8 @@ class TaintEvictionController:
         self._nodes = context.informers.get(NODES)
         self._pods = context.informers.get(PODS, transform=lean_pod)
         self._events = EventRecorder(context.client, "taint-eviction-controller", clock=context.clock)
+        self._since: dict[ObjectKey, float] = {}
+        """When a taint that does not say since when it is there was first seen to concern a pod."""
         self._runner: Runner[ObjectKey] = Runner("taint-eviction", self.reconcile, workers=context.options.workers)
         index_nodes(self._pods)
         self._nodes.add_handler(self._node_changed)
@@ -46,8 +48,10 @@ class TaintEvictionController:
         if pod is None or node is None or is_deleting(pod):
             return DONE
         now = self._clock()
-        when = leave_at(pod, (node.get("spec") or {}).get("taints") or (), now, self._cap)
+        since = self._since.setdefault(key, now)
+        when = leave_at(pod, (node.get("spec") or {}).get("taints") or (), since, self._cap)
         if when is None:
+            del self._since[key]
             return DONE
         return After(when - now) if when > now else await self._evict(pod, now)
 
@@ -83,6 +87,8 @@ class TaintEvictionController:
             self._runner.queue.add(key_of(pod))
 
     def _pod_changed(self, old: Document | None, new: Document | None) -> None:
+        if new is None and old is not None:
+            self._since.pop(key_of(old), None)
         if new is None or not node_name(new):
             return
         if old is None or not node_name(old) or old["spec"].get("tolerations") != new["spec"].get("tolerations"):
