@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -15,10 +16,11 @@ from moorage.api.fairness import FlowControl
 from moorage.api.metrics import Metrics
 from moorage.api.request import Request
 from moorage.api.standing import Standings
+from moorage.api.verbs.pacing import Pace
 from moorage.api.writing.contracts import Writer
 from moorage.api.writing.executor import Executor
 from moorage.api.writing.planner import Planner
-from moorage.resources.kind import Document, Kind
+from moorage.resources.kind import Document, Kind, ResourceKey
 from moorage.store.contracts import Origin
 
 
@@ -37,6 +39,8 @@ class Service:
         self.flow = FlowControl(config.flow_owners)
         self.streams: set[Callable[[], None]] = set()
         """What ends each open stream (watches, logs)."""
+        self.paces: defaultdict[ResourceKey, Pace] = defaultdict(Pace)
+        """How often watchers are served, by what they watch."""
         self.standings = Standings()
         self.stopping = asyncio.Event()
 

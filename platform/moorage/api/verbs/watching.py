@@ -60,6 +60,7 @@ class _Stream:
         self._bookmarking: asyncio.Task[None] | None = None
         self._sight: Sight | None = None
         self._revoked = False
+        self._pace = service.paces[request.kind.storage]
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> None:
@@ -145,6 +146,7 @@ class _Stream:
                 part = b"".join(self._changed(changes))
                 if part:
                     await self._send(part)
+                    await self._pace.rest()
         except Shifted as error:
             await self._send(encode.error_line(expired(str(error)).status()))
         except TooSlow:
