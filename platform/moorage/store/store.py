@@ -166,6 +166,8 @@ class PostgresStore:
             for place in (slice(start, start + step),)
             for part in (writes[place],)
         ]
+        if len(requests) == 1:
+            return self._told(origin, notes, await self._committer.submit(requests[0]))
         answers = await asyncio.gather(*map(self._committer.submit, requests), return_exceptions=True)
         verdicts: list[Verdict] = []
         for answer in answers:

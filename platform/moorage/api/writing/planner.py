@@ -210,7 +210,7 @@ class Planner:
         """``planned`` with what is written together with it. Raises ApiError where that cannot be."""
         if self._together is None:
             return planned
-        return await self._together.joined(planned, replace(request, document=document))
+        return await self._together.joined(planned, _with(request, document))
 
     def _prepared(self, kind: Kind, new: Document, old: Document, name: str, subresource: str) -> Document:
         if subresource == "status":
@@ -275,7 +275,7 @@ class Planner:
     ) -> None:
         if errors:
             raise invalid(kind.group, kind.kind, name, errors)
-        refusals = await self.chain.validate(replace(request, document=document)) if self.chain else ()
+        refusals = await self.chain.validate(_with(request, document)) if self.chain else ()
         if refusals:
             raise refused(kind, name, refusals)
 
@@ -304,6 +304,11 @@ def _request(
         view,
         writer.warnings,
     )
+
+
+def _with(request: AdmissionRequest, document: Document | None) -> AdmissionRequest:
+    """``request`` for ``document``; itself where it is for that one already, as it is for each create."""
+    return request if request.document is document else replace(request, document=document)
 
 
 def _ends(kind: Kind, new: dict[str, Any]) -> bool:

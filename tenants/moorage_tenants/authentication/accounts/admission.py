@@ -6,6 +6,7 @@ Source: ``plugin/pkg/admission/serviceaccount``, KEP-1205 (projected tokens), KE
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 from moorage.api.contracts import AdmissionRequest
@@ -16,6 +17,7 @@ from moorage.resources.core.serviceaccounts import SERVICE_ACCOUNT
 from moorage.resources.kind import Document, FieldError
 from moorage_tenants.authentication.accounts import mountable
 from moorage_tenants.authentication.accounts.furniture import DEFAULT, ROOT_CA
+from moorage_tenants.limits.reading import Decoded
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 VOLUME_PREFIX = "kube-api-access-"
@@ -29,6 +31,7 @@ class AccountAdmission:
 
     def __init__(self, *, mount: bool = True) -> None:
         self._mount = mount
+        self._accounts = Decoded()
 
     async def mutate(self, request: AdmissionRequest) -> None:
         """Name the account and mount its token. Raises ApiError 403 where the account does not exist or does not let the pod
@@ -48,7 +51,7 @@ class AccountAdmission:
         if self._mount and _automount(spec, account):
             mount(spec)
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
-            spec["imagePullSecrets"] = list(account["imagePullSecrets"])
+            spec["imagePullSecrets"] = deepcopy(account["imagePullSecrets"])
         if mountable.enforced(account):
             _refuse(request, mountable.refusal(spec, account))
 
@@ -57,12 +60,12 @@ class AccountAdmission:
         return ()
 
     async def _account(self, request: AdmissionRequest, name: str) -> Document:
-        entry = await request.view.get(SERVICE_ACCOUNT, request.namespace, name)
-        if entry is None:
+        account = await self._accounts.get(request.view, SERVICE_ACCOUNT, request.namespace, name)
+        if account is None:
             where = f"{request.namespace}/{name}"
             reason = f'error looking up service account {where}: serviceaccount "{name}" not found'
             raise forbidden("", "pods", request.name, reason)
-        return entry.document()
+        return account
 
 
 def _refuse(request: AdmissionRequest, why: str) -> None:
