@@ -176,7 +176,7 @@ async def _compose(
                 *sources.admissions,
                 CertificateRequests(authorizer),
                 *secret_parts.admissions,
-                PodSecurity(),
+                PodSecurity(config.pod_security),
                 QuotaRequirements(),
                 *access.admissions,
             ),

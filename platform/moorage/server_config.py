@@ -17,9 +17,12 @@ from moorage.supervisor.options import check_database_url, database_password
 from moorage.supervisor.ranges import POD_RANGE, SERVICE_RANGE
 from moorage_tenants.authentication import configuration
 from moorage_tenants.authentication.bootstrap import BadTokens, read_bootstrap
-from moorage_tenants.authentication.configuration import AuthenticationConfig, BadConfiguration
+from moorage_tenants.authentication.configuration import AuthenticationConfig
 from moorage_tenants.authentication.oidc.config import IssuerConfig, url_problem
 from moorage_tenants.authentication.setup import ISSUER
+from moorage_tenants.configuration_fields import BadConfiguration
+from moorage_tenants.podsecurity import configuration as podsecurity
+from moorage_tenants.podsecurity.configuration import PodSecurityConfig
 from moorage_tenants.sealing import BadKek, FileKek, Kek, KekSource
 from moorage_tenants.sealing.kms import KmsKek, SocketKms
 
@@ -51,6 +54,7 @@ class ServerConfig:
     authentication_file: Path | None
     service_account_issuer: str
     client_ca: Path | None
+    pod_security: PodSecurityConfig
 
     @classmethod
     def checked(
@@ -72,6 +76,7 @@ class ServerConfig:
         oidc: IssuerConfig | None = None,
         service_account_issuer: str = "",
         client_ca: Path | None = None,
+        admission_config: Path | None = None,
     ) -> ServerConfig:
         """Read and check everything. Raises SetupError."""
         check_database_url(database_url)
@@ -97,6 +102,7 @@ class ServerConfig:
             authentication_file=authentication_config,
             service_account_issuer=_issuer(service_account_issuer or ISSUER),
             client_ca=_client_ca(client_ca),
+            pod_security=_pod_security(admission_config),
         )
 
 
@@ -111,6 +117,13 @@ def _authentication(path: Path | None, single: IssuerConfig | None) -> Authentic
         return configuration.read(path)
     except BadConfiguration as error:
         raise ConfigError(f"--authentication-config {error}") from None
+
+
+def _pod_security(path: Path | None) -> PodSecurityConfig:
+    try:
+        return PodSecurityConfig() if path is None else podsecurity.read(path)
+    except BadConfiguration as error:
+        raise ConfigError(f"{podsecurity.OPTION} {error}") from None
 
 
 def _issuer(url: str) -> str:

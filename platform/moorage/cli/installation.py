@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from moorage.cli import vouching
-from moorage.cli.options import DEFAULT_DATA_DIR, DataDir, LogLevel, PoolOption, fail
+from moorage.cli.options import (
+    DEFAULT_DATA_DIR,
+    AdmissionConfig,
+    DataDir,
+    LogLevel,
+    PoolOption,
+    admission_arguments,
+    fail,
+)
 
 PARTS = ("postgres", "server", "controllers", "fake-nodes")
 """What an installation runs beside ``agent/NAME``."""
@@ -64,6 +72,7 @@ def up(
 ) -> None:
     """Start the platform: database, API server, controllers, and a node on this machine's Docker Engine.
 
+    admission_control_config_file: AdmissionConfig = None,
     A second start with the same data directory carries on where the first one ended.
     """
     import asyncio
@@ -104,7 +113,10 @@ def up(
             pod_cidr=pod_cidr,
             service_cidr=service_cidr,
             load_balancer_pool=load_balancer_pool,
-            server_arguments=vouching.arguments(authentication_config, service_account_issuer, issuer, oidc_ca_file),
+            server_arguments=[
+                *vouching.arguments(authentication_config, service_account_issuer, issuer, oidc_ca_file),
+                *admission_arguments(admission_control_config_file),
+            ],
         )
         layout = Layout.at(data_dir)
         if detach:

@@ -40,3 +40,27 @@ def fail(error: object, code: int = 1) -> NoReturn:
     """Print one sentence and leave."""
     print(f"moorage: {error}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+AdmissionConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--admission-control-config-file",
+        help="Pod security where namespaces have no labels, and who is exempt: an AdmissionConfiguration as kube-apiserver's.",
+    ),
+]
+
+
+def admission_arguments(config_file: Path | None) -> list[str]:
+    """The same for ``moorage server``. Raises SetupError for a file that cannot be used."""
+    from moorage.supervisor.layout import SetupError
+    from moorage_tenants.configuration_fields import BadConfiguration
+    from moorage_tenants.podsecurity.configuration import OPTION, read
+
+    if config_file is None:
+        return []
+    try:
+        read(config_file)
+    except BadConfiguration as error:
+        raise SetupError(f"{OPTION} {error}") from None
+    return [OPTION, str(config_file.absolute())]

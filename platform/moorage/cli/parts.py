@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from moorage.cli import vouching
-from moorage.cli.options import LogLevel, PoolOption, fail
+from moorage.cli.options import AdmissionConfig, LogLevel, PoolOption, fail
 from moorage.supervisor.ranges import POD_RANGE, SERVICE_RANGE
 
 REFUSED = 78
@@ -85,6 +85,7 @@ def server(
     oidc_ca_file: vouching.CaFile = None,
     oidc_scope: vouching.Scope = None,
     service_account_issuer: vouching.AccountIssuer = "",
+    admission_control_config_file: AdmissionConfig = None,
     client_ca_file: Annotated[
         Path | None, typer.Option(help="The CA of client certificates: CN is the user, O are its groups.")
     ] = None,
@@ -124,6 +125,7 @@ def server(
             oidc=issuer,
             service_account_issuer=service_account_issuer,
             client_ca=client_ca_file,
+            admission_config=admission_control_config_file,
         )
         serve(config)
     except (ConfigError, SetupError) as error:

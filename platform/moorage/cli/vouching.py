@@ -61,6 +61,7 @@ def single(
     """The issuer of the flags, or None without one. Raises SetupError."""
     from moorage.supervisor.layout import SetupError
     from moorage_tenants.authentication import configuration
+    from moorage_tenants.configuration_fields import BadConfiguration
 
     if not issuer_url:
         if client_id:
@@ -78,7 +79,7 @@ def single(
             ca_file=ca_file,
             scopes=scope or (),
         )
-    except configuration.BadConfiguration as error:
+    except BadConfiguration as error:
         raise SetupError(str(error)) from None
 
 
@@ -88,6 +89,7 @@ def arguments(
     """The same for ``moorage server``. Raises SetupError for a configuration that cannot be used."""
     from moorage.supervisor.layout import SetupError
     from moorage_tenants.authentication import configuration
+    from moorage_tenants.configuration_fields import BadConfiguration
 
     given: list[str] = []
     if account_issuer:
@@ -99,7 +101,7 @@ def arguments(
             )
         try:
             configuration.read(config_file)
-        except configuration.BadConfiguration as error:
+        except BadConfiguration as error:
             raise SetupError(f"--authentication-config {error}") from None
         return [*given, "--authentication-config", str(config_file.absolute())]
     if issuer is None:

@@ -6,23 +6,17 @@ field that nobody knows is refused too, since it might have been meant to keep s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from moorage.client.credentials import tls_context
 from moorage_tenants.authentication.oidc.config import DEFAULT_SCOPES, IssuerConfig, Login, Mapped, url_problem
+from moorage_tenants.configuration_fields import BadConfiguration, Fields, read_yaml
 
 KIND = "AuthenticationConfiguration"
 VERSIONS = tuple(f"apiserver.config.k8s.io/{version}" for version in ("v1", "v1beta1", "v1alpha1"))
 MOST_ISSUERS = 64
-
-
-class BadConfiguration(ValueError):
-    """The configuration cannot be used; the text names the field and says what would be right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +29,7 @@ class AuthenticationConfig:
 
 def read(path: Path) -> AuthenticationConfig:
     """From a file. Raises BadConfiguration."""
-    try:
-        document = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadConfiguration(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise BadConfiguration(f"{path}: is not YAML: {error}") from None
+    document = read_yaml(path)
     try:
         return parse(document)
     except BadConfiguration as error:
@@ -49,7 +38,7 @@ def read(path: Path) -> AuthenticationConfig:
 
 def parse(document: object) -> AuthenticationConfig:
     """From a decoded document. Raises BadConfiguration."""
-    root = _Fields(document, "", {"apiVersion", "kind", "jwt", "anonymous"})
+    root = Fields(document, "", {"apiVersion", "kind", "jwt", "anonymous"})
     if root.text("kind") != KIND or root.text("apiVersion") not in VERSIONS:
         raise BadConfiguration(f'must be of kind "{KIND}" and apiVersion "{VERSIONS[0]}"')
     anonymous = root.fields("anonymous", {"enabled", "conditions"})
@@ -116,7 +105,7 @@ def single(
 
 
 def _issuer(value: object, path: str) -> IssuerConfig:
-    top = _Fields(value, path, {"issuer", "claimValidationRules", "claimMappings", "userValidationRules", "login"})
+    top = Fields(value, path, {"issuer", "claimValidationRules", "claimMappings", "userValidationRules", "login"})
     if top.get("userValidationRules"):
         raise BadConfiguration(
             f"{path}.userValidationRules: expressions (CEL) are not supported; use claimValidationRules"
@@ -162,7 +151,7 @@ def _issuer(value: object, path: str) -> IssuerConfig:
     )
 
 
-def _mapped(mappings: _Fields, name: str) -> Mapped | None:
+def _mapped(mappings: Fields, name: str) -> Mapped | None:
     fields = mappings.fields(name, {"claim", "prefix", "expression"})
     if fields.get("expression"):
         raise BadConfiguration(f"{fields.path}.expression: expressions (CEL) are not supported; use claim and prefix")
@@ -175,7 +164,7 @@ def _mapped(mappings: _Fields, name: str) -> Mapped | None:
 
 
 def _required(value: object, path: str) -> tuple[str, str]:
-    fields = _Fields(value, path, {"claim", "requiredValue", "expression", "message"})
+    fields = Fields(value, path, {"claim", "requiredValue", "expression", "message"})
     if fields.get("expression"):
         raise BadConfiguration(f"{path}.expression: expressions (CEL) are not supported; use claim and requiredValue")
     if not fields.text("claim"):
@@ -183,7 +172,7 @@ def _required(value: object, path: str) -> tuple[str, str]:
     return fields.text("claim"), fields.text("requiredValue")
 
 
-def _login(top: _Fields, path: str, audiences: Sequence[str]) -> Login | None:
+def _login(top: Fields, path: str, audiences: Sequence[str]) -> Login | None:
     fields = top.fields("login", {"name", "clientID", "scopes"})
     if not fields:
         return None
@@ -211,55 +200,3 @@ def _check_ca(pem: str, path: str) -> None:
             tls_context(ca_pem=pem)
         except (OSError, ValueError) as error:
             raise BadConfiguration(f"{path}: is no certificate in PEM: {error}") from None
-
-
-class _Fields:
-    """An object of the configuration, whose fields are asked for by name and type."""
-
-    def __init__(self, value: object, path: str, known: set[str]) -> None:
-        if value is None:
-            value = {}
-        if not isinstance(value, Mapping):
-            raise BadConfiguration(f"{path or 'the document'}: must be an object")
-        unknown = sorted(str(name) for name in value if name not in known)
-        if unknown:
-            raise BadConfiguration(
-                f"{path + '.' if path else ''}{unknown[0]}: is not known here; one of {', '.join(sorted(known))}"
-            )
-        self.path = path
-        self._value: Mapping[str, Any] = value
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def get(self, name: str, absent: Any = None) -> Any:
-        """A field as it is."""
-        return self._value.get(name, absent)
-
-    def text(self, name: str) -> str:
-        """A text, "" where it is missing."""
-        value = self._value.get(name)
-        if value is not None and not isinstance(value, str):
-            raise BadConfiguration(f"{self._at(name)}: must be a text")
-        return value or ""
-
-    def list(self, name: str) -> Sequence[Any]:
-        """A list, empty where it is missing."""
-        value = self._value.get(name)
-        if value is not None and not isinstance(value, list):
-            raise BadConfiguration(f"{self._at(name)}: must be a list")
-        return value or ()
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts."""
-        values = tuple(self.list(name))
-        if not all(isinstance(value, str) and value for value in values):
-            raise BadConfiguration(f"{self._at(name)}: must be a list of texts")
-        return values
-
-    def fields(self, name: str, known: set[str]) -> _Fields:
-        """An object, empty where it is missing."""
-        return _Fields(self._value.get(name), self._at(name), known)
-
-    def _at(self, name: str) -> str:
-        return f"{self.path}.{name}" if self.path else name

@@ -10,6 +10,7 @@ from pathlib import Path
 from moorage_tenants.authentication import configuration
 from moorage_tenants.authentication.chain import Authentication
 from moorage_tenants.authentication.oidc.issuers import Issuers
+from moorage_tenants.configuration_fields import BadConfiguration
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Reloading:
         self._stamp = stamp
         try:
             config = await asyncio.to_thread(configuration.read, self._path)
-        except configuration.BadConfiguration as error:
+        except BadConfiguration as error:
             log.error("the changed configuration is not used; what was in force stays so: %s", error)
             return False
         self._issuers.configure(config.issuers)

@@ -1,8 +1,8 @@
 """The admission of the standards: pods are refused, makers of pods are warned, the audit is told of both, and namespaces
 what they would forbid.
 
-The messages are those of Kubernetes' ``PodSecurity`` plugin. Nobody is exempt. A tenant sets the least that its namespaces ask
-for, whatever their labels say.
+The messages are those of Kubernetes' ``PodSecurity`` plugin. A tenant sets the least that its namespaces ask for, whatever
+their labels say; whom the server's configuration exempts, neither binds.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from moorage.resources.kind import Document, FieldError
 from moorage.resources.printing import at
 from moorage.resources.tenancy import TENANT, tenant_of
 from moorage.resources.tenancy_rules import port_range
+from moorage_tenants.podsecurity.configuration import PodSecurityConfig
 from moorage_tenants.podsecurity.evaluation import details, violations
 from moorage_tenants.podsecurity.existing import warnings_about_pods
 from moorage_tenants.podsecurity.levels import MODES, PREFIX, PRIVILEGED, Policy, Standard, policy_of, rank
@@ -37,10 +38,15 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
 }
 """Kinds that make pods, and where they say which."""
 _SECCOMP = "seccomp.security.alpha.kubernetes.io/"
+_NO_CONFIG = PodSecurityConfig()
 
 
 class PodSecurity:
     """Implements ``moorage.api.contracts.Admission``."""
+
+    def __init__(self, config: PodSecurityConfig = _NO_CONFIG) -> None:
+        self._defaults = config.defaults
+        self._exempt = config.exemptions
 
     async def mutate(self, request: AdmissionRequest) -> None:
         """Nothing to change."""
@@ -61,7 +67,9 @@ class PodSecurity:
     async def _pod(self, request: AdmissionRequest, pod: Document) -> list[FieldError]:
         if request.subresource in _IGNORED or (request.old is not None and not _matters(pod, request.old)):
             return []
-        policy, ports = await demands(request.view, request.namespace)
+        if self._lets(request, pod.get("spec")):
+            return []
+        policy, ports = await demands(request.view, request.namespace, self._defaults)
         if policy.asks_nothing:
             return []
         metadata, spec = pod["metadata"], without_ports(pod.get("spec") or {}, ports)
@@ -75,29 +83,52 @@ class PodSecurity:
         return []
 
     async def _template(self, request: AdmissionRequest, template: Part | None) -> None:
-        if template is not None:
-            policy, ports = await demands(request.view, request.namespace)
+        if template is not None and not self._lets(request, template.get("spec")):
+            policy, ports = await demands(request.view, request.namespace, self._defaults)
             metadata, spec = template.get("metadata") or {}, without_ports(template.get("spec") or {}, ports)
             _note(request, policy.audit, metadata, spec)
             _warn(request, policy.warn, metadata, spec)
 
     async def _namespace(self, request: AdmissionRequest, namespace: Document) -> None:
-        new, errors = policy_of(at(namespace, "metadata.labels", {}))
-        old, known = policy_of(at(request.old, "metadata.labels", {})) if request.old is not None else (Policy(), [])
+        new, errors = policy_of(at(namespace, "metadata.labels", {}), self._defaults)
+        old, known = Policy(), list[FieldError]()
+        if request.old is not None:
+            old, known = policy_of(at(request.old, "metadata.labels", {}), self._defaults)
         if errors and errors != known:
             raise invalid("", "Namespace", request.name, errors)
+        if request.name in self._exempt.namespaces:
+            if new != old and not new.asks_nothing:
+                text = f"enforce={new.enforce}, audit={new.audit}, warn={new.warn}"
+                _tell(
+                    request,
+                    f'namespace "{request.name}" is exempt from Pod Security, and the policy ({text}) will be ignored',
+                )
+            return
         if request.old is None or not _tightens(old.enforce, new.enforce):
             return
         for warning in await warnings_about_pods(request.view, request.name, new.enforce):
             _tell(request, warning)
 
+    def _lets(self, request: AdmissionRequest, spec: Part | None) -> bool:
+        """Whether no level holds for this pod; the audit is told why."""
+        why = ""
+        if request.namespace in self._exempt.namespaces:
+            why = "namespace"
+        elif request.identity.name in self._exempt.usernames:
+            why = "user"
+        elif self._exempt.runtime_classes and (spec or {}).get("runtimeClassName") in self._exempt.runtime_classes:
+            why = "runtimeClass"
+        if why:
+            request.annotations[f"{PREFIX}exempt"] = why
+        return bool(why)
 
-async def demands(view: View, namespace: str) -> tuple[Policy, Sequence[range]]:
+
+async def demands(view: View, namespace: str, defaults: Policy) -> tuple[Policy, Sequence[range]]:
     """What a namespace and its tenant ask of pods, and the ports of a node that the tenant may have."""
     entry = await view.get(NAMESPACE, "", namespace)
     if entry is None:
-        return Policy(), ()
-    policy, _ = policy_of(entry.labels)
+        return defaults, ()
+    policy, _ = policy_of(entry.labels, defaults)
     tenant = tenant_of(entry.labels)
     found = await view.get(TENANT, "", tenant) if tenant else None
     if found is None:

@@ -68,15 +68,20 @@ class Policy(NamedTuple):
         )
 
 
-def policy_of(labels: Mapping[str, str]) -> tuple[Policy, list[FieldError]]:
+_NOTHING = Policy()
+
+
+def policy_of(labels: Mapping[str, str], defaults: Policy = _NOTHING) -> tuple[Policy, list[FieldError]]:
     """What the labels of a namespace ask for, and what is wrong with them. A broken level enforces the strictest one, but
     neither warns nor audits. Where only ``enforce`` is given, its violations are warned about and audited as well (that
-    reaches those who make workloads, whose pods would be refused).
+    reaches those who make workloads, whose pods would be refused). ``defaults`` holds for what no label says.
     """
     errors: list[FieldError] = []
     found: dict[str, Standard] = {}
     for mode in MODES:
-        standard = found.get("enforce", Standard()) if f"{PREFIX}{mode}" not in labels else Standard()
+        standard: Standard = getattr(defaults, mode)
+        if mode != "enforce" and f"{PREFIX}{mode}" not in labels and f"{PREFIX}enforce" in labels:
+            standard = found["enforce"]
         level, version = labels.get(f"{PREFIX}{mode}"), labels.get(f"{PREFIX}{mode}-version")
         if level is not None:
             standard = standard._replace(level=_level(mode, level, errors))
@@ -84,6 +89,11 @@ def policy_of(labels: Mapping[str, str]) -> tuple[Policy, list[FieldError]]:
             standard = standard._replace(version=_version(mode, version, errors))
         found[mode] = standard
     return Policy(**found), errors
+
+
+def is_version(text: str) -> bool:
+    """Whether a version of the standards is called so."""
+    return text == LATEST or _VERSION.fullmatch(text) is not None
 
 
 def _level(mode: str, level: str, errors: list[FieldError]) -> str:
@@ -94,7 +104,7 @@ def _level(mode: str, level: str, errors: list[FieldError]) -> str:
 
 
 def _version(mode: str, version: str, errors: list[FieldError]) -> str:
-    if version == LATEST or _VERSION.fullmatch(version):
+    if is_version(version):
         return version
     path = f"metadata.labels[{PREFIX}{mode}-version]"
     errors.append(invalid(path, version, 'must be "latest" or "v1.x"'))

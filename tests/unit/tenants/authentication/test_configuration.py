@@ -11,10 +11,11 @@ import yaml
 
 from moorage_tenants.authentication import configuration
 from moorage_tenants.authentication.chain import Authentication
-from moorage_tenants.authentication.configuration import BadConfiguration, parse, single
+from moorage_tenants.authentication.configuration import parse, single
 from moorage_tenants.authentication.oidc.config import IssuerConfig, Login, Mapped
 from moorage_tenants.authentication.oidc.issuers import Issuers
 from moorage_tenants.authentication.reloading import Reloading
+from moorage_tenants.configuration_fields import BadConfiguration
 from tests.unit.tenants.authentication.signing import Nobody
 
 Document = dict[str, Any]
