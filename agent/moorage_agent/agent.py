@@ -8,6 +8,7 @@ import logging
 import os
 import platform
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ from moorage_agent.pods.quantities import amount
 from moorage_agent.pods.spec import Identity
 from moorage_agent.pods.status_writer import StatusWriter
 from moorage_agent.probes.checks import Checks
+from moorage_agent.static.folder import Folder
+from moorage_agent.static.mirrors import Mirrors
+from moorage_agent.static.pods import StaticPods
 from moorage_agent.streams.commands import Commands
 from moorage_agent.streams.forwarding import Forwarding
 from moorage_agent.streams.logs import Logs
@@ -164,7 +168,10 @@ class Agent:
         )
         informer = Informer(client, PODS, fields={"spec.nodeName": options.node})
         informer.add_handler(network.follow)
-        self.pods = pods = Pods(node, informer, orphan_grace=options.orphan_grace)
+        static = options.static_pods is not None
+        self.pods = pods = Pods(node, informer, orphan_grace=options.orphan_grace, static=static)
+        followed, mirrors = self._static(node, pods, lambda: registration.uid)
+        informer.add_handler(mirrors.changed)
         self.logs = Logs(engine, pods.find)
         self.streams = streams = self._streams(pods, self.logs, stack)
         async with asyncio.TaskGroup() as group:
@@ -174,6 +181,8 @@ class Agent:
             group.create_task(recorder.run(), name="events")
             group.create_task(status.run(), name="pod status")
             group.create_task(pods.run(), name="pods")
+            group.create_task(followed.run(pods.recovered.wait), name="static pods")
+            group.create_task(mirrors.run(informer.wait_synced, followed.known.wait), name="mirrors of static pods")
             guard = Guard(
                 node,
                 lambda: pods,
@@ -187,6 +196,26 @@ class Agent:
             group.create_task(network.run(), name="network")
             group.create_task(Emptying(node).run(), name="volume folders")
             group.create_task(self._announce(registration, pods, network), name="ready")
+
+    def _static(self, node: Node, pods: Pods, node_uid: Callable[[], str]) -> tuple[StaticPods, Mirrors]:
+        """What runs the pods of the node's own folder, where it has one, and shows them in the API."""
+        options, loop = self._options, asyncio.get_running_loop()
+        about = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": options.node, "uid": options.node}}
+
+        def complain(file: str, why: str) -> None:
+            log.warning("static pod file %s: %s", file, why)
+            loop.call_soon_threadsafe(node.recorder.record, about, "Warning", "InvalidStaticPod", f"{file}: {why}")
+
+        folder = Folder(options.static_pods, options.node, node.clock, complain) if options.static_pods else None
+        static = StaticPods(folder, node.files, pods.static_workers, pods.begin_static)
+        static.mirrors = mirrors = Mirrors(node.client, options.node, static.running, node_uid, static.shown)
+
+        def ended() -> None:
+            static.wake()
+            mirrors.wake()
+
+        pods.on_static_end = ended
+        return static, mirrors
 
     async def _network(self, who: Identity, data: Path, client: ApiClient) -> PodNetwork:
         options = self._options

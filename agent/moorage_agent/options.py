@@ -34,6 +34,8 @@ class AgentOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     capacity: Mapping[str, str] = field(default_factory=dict)
     """Amounts that replace what this machine has: ``cpu``, ``memory``, ``pods``, ``ephemeral-storage``."""
+    static_pods: Path | None = None
+    """A folder of manifests of pods that the node runs by itself."""
     address: str = ""
     """The node's address; default: the one that this machine uses towards the network."""
     engine_network: bool = False

@@ -60,6 +60,11 @@ class Registration:
         self.registered = asyncio.Event()
         """Set once the API has the Node with a status of ours."""
 
+    @property
+    def uid(self) -> str:
+        """The Node's uid, "" while the API has none of ours."""
+        return self._uid
+
     def check_soon(self) -> None:
         """Something suggests that the engine's state has changed."""
         self._check_now.set()

@@ -28,6 +28,11 @@ class Pod(Protocol):
 
     pod: Mapping[str, Any]
 
+    @property
+    def api_uid(self) -> str:
+        """The uid by which the API knows the pod."""
+        ...
+
     def running(self) -> Sequence[Attempt]:
         """Its containers that run."""
         ...
@@ -126,7 +131,7 @@ class Meter:
                     {
                         "namespace": metadata["namespace"],
                         "name": metadata["name"],
-                        "uid": metadata["uid"],
+                        "uid": pod.api_uid,
                         "containers": sorted(entries, key=lambda entry: str(entry["name"])),
                     }
                 )

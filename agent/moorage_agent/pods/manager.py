@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from moorage.client.errors import ClientError
@@ -21,6 +21,7 @@ from moorage_agent.pods import resizing
 from moorage_agent.pods.networking import NetworkError
 from moorage_agent.pods.node import Node
 from moorage_agent.pods.worker import PodWorker
+from moorage_agent.static.mirrors import is_mirror
 from moorage_agent.volumes import sources
 from moorage_agent.waiting import happened
 
@@ -44,7 +45,10 @@ INSPECTS_AT_ONCE = 16
 class Pods:
     """The pods of one node. ``run`` works until cancelled; containers go on when it ends."""
 
-    def __init__(self, node: Node, informer: Informer, *, orphan_grace: float = ORPHAN_GRACE) -> None:
+    def __init__(
+        self, node: Node, informer: Informer, *, orphan_grace: float = ORPHAN_GRACE, static: bool = False
+    ) -> None:
+        """``static``: pods of the node's own begin before the API has been heard."""
         self._node = node
         node.claim_user = self.claim_user
         node.room = self.room
@@ -56,13 +60,20 @@ class Pods:
         self._adoptions: set[asyncio.Task[None]] = set()
         self._found: dict[str, dict[str, Container]] = {}
         self._lost = asyncio.Event()
+        self._static = static
+        self._beginning: dict[str, PodWorker] = {}
+        self._apart: set[str] | None = None
+        self.on_static_end: Callable[[], None] = lambda: None
+        """Called when a static pod has ended."""
+        self.recovered = asyncio.Event()
+        """Set once the engine's containers are known: static pods may begin."""
         self.connected = asyncio.Event()
         """Set while the engine's events are followed."""
 
     def find(self, namespace: str, name: str, uid: str = "") -> PodWorker | None:
         """The worker of a pod. Without ``uid``, of several of one name (one is ending) the one that the API has."""
         if uid:
-            return self._workers.get(uid)
+            return self._workers.get(uid) or next((one for one in self._workers.values() if one.api_uid == uid), None)
         found = [
             one
             for one in self._workers.values()
@@ -99,10 +110,15 @@ class Pods:
     async def run(self) -> None:
         """Recover, then follow the API and the engine."""
         try:
-            await self._informer.wait_synced()
+            if not self._static:
+                await self._informer.wait_synced()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow_engine(), name="engine events")
                 await self.connected.wait()
+                self.recovered.set()
+                if self._static:
+                    await self._informer.wait_synced()
+                    await self._look_again()
                 self._informer.add_handler(self._changed)
                 self._found = {}
                 group.create_task(self._relist_often(), name="re-list")
@@ -113,8 +129,62 @@ class Pods:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def static_workers(self) -> list[PodWorker]:
+        """The static pods that run, begin or end."""
+        return [*self._beginning.values(), *(one for one in self._workers.values() if one.digest)]
+
+    def begin_static(self, pod: Document, digest: str) -> bool:
+        """Run a pod of the node's own. False where one of this uid is still here."""
+        worker = PodWorker(self._node, pod, digest)
+        if worker.uid in self._workers or worker.uid in self._beginning:
+            return False
+        self._orphans.pop(worker.uid, None)
+        self._beginning[worker.uid] = worker
+        task = asyncio.create_task(self._adopt_static(worker), name=f"adopt static pod {pod['metadata']['name']}")
+        self._adoptions.add(task)
+        task.add_done_callback(self._adoptions.discard)
+        return True
+
+    async def _adopt_static(self, worker: PodWorker) -> None:
+        """Look at what the engine has of it from before, then run it."""
+        found: list[Container] = []
+        while True:
+            try:
+                found = await self._of_pod(worker.uid)
+                if not worker.pod["spec"].get("hostNetwork"):
+                    found = [await self._unless_apart(one) for one in found]
+                break
+            except EngineError as error:
+                log.warning("adopting static pod %s: %s", worker.pod["metadata"]["name"], error)
+                await asyncio.sleep(1.0)
+        del self._beginning[worker.uid]
+        self._start(worker, {one.id: one for one in found})
+
+    async def _of_pod(self, uid: str) -> list[Container]:
+        labels = {**self._node.identity.owner.labels(), names.POD_UID: uid}
+        return await self._inspect([one.id for one in await self._node.engine.list(labels)])
+
+    async def _unless_apart(self, container: Container) -> Container:
+        """A sandbox that lost its network is ended; its pod gets another."""
+        if container.id not in (self._apart or ()) or container.state is not State.RUNNING:
+            return container
+        await self._node.engine.stop(container.id, 0.0)
+        return await self._node.engine.inspect(container.id)
+
+    async def _look_again(self) -> None:
+        """The API was heard after the engine: what ran then may have ended meanwhile."""
+        while True:
+            try:
+                await self._relist(first=True)
+                return
+            except EngineError as error:
+                log.warning("looking at all containers: %s", error)
+                await asyncio.sleep(1.0)
+
     def _changed(self, old: Document | None, new: Document | None) -> None:
         """A pod of this node was added, changed or deleted in the API."""
+        if any(is_mirror(one) for one in (old, new) if one is not None):
+            return  # it shows a static pod, which has a worker already
         if new is None:
             assert old is not None
             worker = self._workers.get(old["metadata"]["uid"])
@@ -135,10 +205,9 @@ class Pods:
     async def _adopt(self, pod: Document) -> None:
         """The API has a pod again whose containers were taken for orphans (a restored database): look before doing anything."""
         uid = pod["metadata"]["uid"]
-        labels = {**self._node.identity.owner.labels(), names.POD_UID: uid}
         while uid not in self._workers:
             try:
-                found = await self._inspect([one.id for one in await self._node.engine.list(labels)])
+                found = await self._of_pod(uid)
             except EngineError as error:
                 log.warning("adopting pod %s: %s", pod["metadata"]["name"], error)
                 await asyncio.sleep(1.0)
@@ -162,6 +231,9 @@ class Pods:
         self._node.status.forget(uid)
         if worker is None or task.cancelled():
             return
+        if worker.digest:
+            self._node.status.forget(worker.api_uid)
+            self.on_static_end()
         error = task.exception()
         if error is not None:  # a dead worker is loud, and its pod gets a new one
             log.error("worker of pod %s failed", worker.pod["metadata"]["name"], exc_info=error)
@@ -247,13 +319,14 @@ class Pods:
             one for one in every if one.state is State.RUNNING and one.labels.get(names.CONTAINER) == names.SANDBOX_NAME
         ]
         try:
-            apart = set(await self._node.network.recover(sandboxes))
+            if self._apart is None:
+                self._apart = set(await self._node.network.recover(sandboxes))
         except NetworkError as error:
             raise EngineError(f"recovering the network: {error}") from error
         alone = {pod["metadata"]["uid"] for pod in self._informer if not pod["spec"].get("hostNetwork")}
         for one in sandboxes:
             uid = one.labels.get(names.POD_UID, "")
-            if one.id in apart and uid in alone:
+            if one.id in self._apart and uid in alone:
                 log.warning("sandbox %s has no network; ending it", one.id[:12])
                 await self._node.engine.stop(one.id, 0.0)
                 self._found[uid] |= {each.id: each for each in await self._inspect([one.id])}
@@ -273,14 +346,14 @@ class Pods:
     async def _sweep(self, found: Mapping[str, list[Summary]]) -> None:
         """End what no pod of the API stands for any more: after a grace period, and after the API was asked once more."""
         now = asyncio.get_running_loop().time()
-        wanted = {str(pod["metadata"]["uid"]) for pod in self._informer} | set(self._workers)
+        wanted = {str(pod["metadata"]["uid"]) for pod in self._informer} | set(self._workers) | set(self._beginning)
         left = await asyncio.get_running_loop().run_in_executor(self._node.files, self._node.volumes.known)
         unknown = (set(found) | left) - wanted
         self._orphans = {uid: self._orphans.get(uid, now) for uid in unknown}
         due = [uid for uid, since in self._orphans.items() if now - since >= self._orphan_grace]
         if due:
             due = await self._without_bound(due)
-        for uid in due:
+        for uid in set(due) & set(self._orphans):
             await self._sweep_one(uid, found.get(uid, []))
         waiting = [since + self._orphan_grace - now for since in self._orphans.values()]
         if waiting:

@@ -51,11 +51,13 @@ FORCED_GRACE = 2.0
 
 
 class PodWorker:
-    """The life of one pod (one uid) on this node."""
+    """The life of one pod (one uid) on this node. ``digest`` is that of a static pod's file, "" for pods of the API."""
 
-    def __init__(self, node: Node, pod: Mapping[str, Any]) -> None:
+    def __init__(self, node: Node, pod: Mapping[str, Any], digest: str = "") -> None:
         self.node = node
         self.pod = pod
+        self.digest = digest
+        self._mirror: Mapping[str, Any] | None = None
         self.history = History(node.network.address)
         self.seen_at = node.clock()
         self.volumes_ready = False
@@ -88,6 +90,28 @@ class PodWorker:
     def uid(self) -> str:
         """The pod's uid."""
         return str(self.pod["metadata"]["uid"])
+
+    @property
+    def api_uid(self) -> str:
+        """The uid by which the API knows the pod: its mirror's, "" where a static pod has none."""
+        if not self.digest:
+            return self.uid
+        return str(self._mirror["metadata"]["uid"]) if self._mirror is not None else ""
+
+    def reflect(self, mirror: Mapping[str, Any] | None) -> None:
+        """The pod of the API that shows this static one; None where there is none."""
+        before = self.api_uid
+        self._mirror = mirror
+        if before and before != self.api_uid:
+            self.node.status.forget(before)
+        if mirror is not None:
+            self.update({**self._asked, "status": mirror.get("status") or self.pod.get("status") or {}})
+        self.wake()
+
+    def end(self) -> None:
+        """A static pod's file is gone or another: end it, with its own grace period."""
+        if self.termination is None:
+            self._end(Termination(float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))))
 
     def update(self, pod: Mapping[str, Any]) -> None:
         """The API shows the pod anew."""
@@ -420,7 +444,9 @@ class PodWorker:
                 decision.wake(self._report_at)
                 return
             self._report_at = now + SETTLE
-        self.node.status.submit(self.pod, document)
+        shown = self._mirror if self.digest else self.pod
+        if shown is not None:
+            self.node.status.submit(shown, document)
 
     async def _abandon(self) -> None:
         """Stop all tasks (the agent stops, or the pod is done); containers go on."""

@@ -35,6 +35,8 @@ class Rig:
         self.agent: Agent | None = None
         self._task: asyncio.Task[None] | None = None
         self.ready = asyncio.Event()
+        self.usual: dict[str, Any] = {}
+        """Options of every start."""
 
     async def __aenter__(self) -> Rig:
         document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
@@ -63,16 +65,21 @@ class Rig:
             "engine_network": True,  # no controller gives nodes their ranges here
             "on_ready": self.ready.set,
         }
-        return AgentOptions(**{**given, **changes})
+        return AgentOptions(**{**given, **self.usual, **changes})
 
     async def start(self, **changes: Any) -> None:
         """Start the agent and wait until it is ready."""
-        self.ready.clear()
-        self.agent = Agent(self.options(**changes))
-        task = self._task = asyncio.create_task(self.agent.run(), name="agent under test")
+        task = self.begin(**changes)
         await until(lambda: self.ready.is_set() or task.done(), timeout=30, every=0.01)
         if task.done():
             await task
+
+    def begin(self, **changes: Any) -> asyncio.Task[None]:
+        """Start the agent, which may not become ready."""
+        self.ready.clear()
+        self.agent = Agent(self.options(**changes))
+        self._task = asyncio.create_task(self.agent.run(), name="agent under test")
+        return self._task
 
     async def stop(self) -> None:
         """Cancel the agent, as a signal does; pods go on."""

@@ -1,0 +1,1 @@
+"""Static pods: manifests, their folder, their mirrors."""
