@@ -31,6 +31,7 @@ from moorage.controllers.replicaset.controller import ReplicaSetController, Repl
 from moorage.controllers.rollouts.controller import RolloutController
 from moorage.controllers.tenants.controller import TenantController
 from moorage.controllers.volumes.controller import VolumesController
+from moorage.controllers.volumes.ephemeral import EphemeralVolumesController
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ _ALL = (
     DisruptionController,
     ProtectionController,
     VolumesController,
+    EphemeralVolumesController,
     RolloutController,
     GarbageCollector,  # last: it follows what is left with metadata only
 )

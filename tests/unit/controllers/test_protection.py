@@ -27,6 +27,14 @@ def test_claims_of_a_pod() -> None:
     assert list(claims_of(pod())) == []
 
 
+def test_a_claim_of_its_own_is_free_when_the_node_is_done_with_the_pod() -> None:
+    ended = pod(nodeName="n1")
+    ended["metadata"].update(deletionTimestamp=GOING, deletionGracePeriodSeconds=30)
+    assert list(claims_of(ended)) == ["db", "web-scratch"]
+    ended["metadata"]["deletionGracePeriodSeconds"] = 0
+    assert list(claims_of(ended)) == ["db"]
+
+
 @pytest.mark.parametrize(
     ("metadata", "found"),
     [

@@ -135,3 +135,45 @@ def test_a_broken_volume_cannot_be_mounted() -> None:
         f"{HERE}.configMap.name: Required value",
         'spec.containers[0].volumeMounts[0].name: Not found: "v"',
     ]
+
+
+ASKED = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+
+
+def scratch(metadata: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    return volume(ephemeral={"volumeClaimTemplate": {"metadata": metadata or {}, "spec": {**ASKED, **spec}}})
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        (scratch({"labels": {"a": "b"}, "annotations": {"c": "d"}}), ""),
+        (volume(ephemeral={}), f"{HERE}.ephemeral.volumeClaimTemplate: Required value"),
+        (scratch(accessModes=None), f"{HERE}.ephemeral.volumeClaimTemplate.spec.accessModes: Required value"),
+        (scratch(resources={}), f"{HERE}.ephemeral.volumeClaimTemplate.spec.resources[storage]: Required value"),
+        (
+            scratch({"name": "x"}),
+            f"{HERE}.ephemeral.volumeClaimTemplate.metadata.name: Forbidden: cannot be set for an ephemeral volume",
+        ),
+        (scratch({"labels": {"a b": "c"}}), f"{HERE}.ephemeral.volumeClaimTemplate.metadata.labels: Invalid value"),
+    ],
+)
+def test_generic_ephemeral_volumes(document: dict[str, Any], problem: str) -> None:
+    found = problems(POD, document)
+    assert len(found) == bool(problem)
+    assert "".join(found).startswith(problem)
+
+
+def test_the_claim_of_an_ephemeral_volume_has_a_name_of_its_own() -> None:
+    document = scratch()
+    document["metadata"]["name"] = "p" * 252
+    assert (
+        f'{HERE}.name: Invalid value: "v": PVC name "{"p" * 252}-v": must be no more than 253'
+        in problems(POD, document)[0]
+    )
+    document = scratch()
+    document["spec"]["volumes"].append({"name": "w", "persistentVolumeClaim": {"claimName": "web-v"}})
+    assert problems(POD, document) == [
+        'spec.volumes[1].persistentVolumeClaim.claimName: Invalid value: "web-v": '
+        "must not reference a PVC that gets created for an ephemeral volume"
+    ]

@@ -11,7 +11,7 @@ from moorage.client.objects import Document, ObjectKey, key_of
 from moorage.client.reconcile import DONE, Outcome, Runner, Temporary
 from moorage.client.resource import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, Resource
 from moorage.controllers.context import Context
-from moorage.controllers.protection.decide import claims_of, is_bound, release, waits
+from moorage.controllers.protection.decide import claims_of, is_bound, is_shut_down, release, waits
 
 _CLAIM_INDEX = "claim"
 
@@ -67,10 +67,11 @@ class ProtectionController:
         return changed
 
     def _pod_changed(self, old: Document | None, new: Document | None) -> None:
-        """Only a pod that goes sets claims free."""
-        if old is not None and new is None:
-            for where in _used(old):
-                self._runner.queue.add(_Key(PERSISTENT_VOLUME_CLAIMS, where))
+        """Only a pod that goes, or that its node is done with, sets claims free."""
+        if old is None or (new is not None and (is_shut_down(old) or not is_shut_down(new))):
+            return
+        for where in _used(old):
+            self._runner.queue.add(_Key(PERSISTENT_VOLUME_CLAIMS, where))
 
 
 def _used(pod: Document) -> list[ObjectKey]:

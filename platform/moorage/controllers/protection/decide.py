@@ -16,15 +16,21 @@ FINALIZERS = {"persistentvolumeclaims": CLAIM_PROTECTION, "persistentvolumes": V
 
 def claims_of(pod: Document) -> Iterator[str]:
     """Names of the claims that a pod mounts. One without a node mounts nothing yet, and no node starts it with a claim that is
-    going. A generic ephemeral volume's claim is named after pod and volume.
+    going. A generic ephemeral volume's claim is named after pod and volume; it is free as soon as the node is done with the pod,
+    which may wait for the claim to go first (foreground deletion).
     """
     if not node_name(pod):
         return
     for volume in pod["spec"].get("volumes") or ():
         if "persistentVolumeClaim" in volume:
             yield str(volume["persistentVolumeClaim"].get("claimName", ""))
-        elif "ephemeral" in volume:
+        elif "ephemeral" in volume and not is_shut_down(pod):
             yield f"{pod['metadata']['name']}-{volume.get('name', '')}"
+
+
+def is_shut_down(pod: Document) -> bool:
+    """Whether the node is done with a pod that goes, or nobody waits for the node."""
+    return is_deleting(pod) and pod["metadata"].get("deletionGracePeriodSeconds") == 0
 
 
 def waits(resource: Resource, document: Document) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from moorage.resources import names
 from moorage.resources.checks import Errors
@@ -16,6 +19,8 @@ from moorage.resources.metadata import annotation_errors, metadata_errors
 
 Part = Mapping[str, Any]
 
+LONGEST_KNOWN = 16 * 1024
+"""Bytes of a spec up to which what is wrong with it is remembered."""
 _DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 
@@ -48,7 +53,27 @@ def pod_errors(pod: Document) -> list[FieldError]:
     if annotations and MIRROR in annotations and not spec.get("nodeName"):
         detail = "must set spec.nodeName if mirror pod annotation is set"
         errors.append(invalid(f"metadata.annotations[{MIRROR}]", "", detail))
-    check_pod_spec(errors, "spec", spec, is_pod=True)
+    errors += _spec_errors(spec, (pod.get("metadata") or {}).get("name", ""))
+    return errors
+
+
+def _spec_errors(spec: Part, name: str) -> Sequence[FieldError]:
+    """What is wrong with the spec of a pod called ``name``. Most specs have been seen before: pods come from templates."""
+    encoded = orjson.dumps(spec)
+    if len(encoded) > LONGEST_KNOWN:
+        return _judged(spec, name)
+    # Only claims made from templates in the pod are named after it.
+    return _known(encoded, name if b'"ephemeral"' in encoded else "")
+
+
+@lru_cache(1024)
+def _known(spec: bytes, name: str) -> tuple[FieldError, ...]:
+    return tuple(_judged(orjson.loads(spec), name))
+
+
+def _judged(spec: Part, name: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    check_pod_spec(errors, "spec", spec, is_pod=True, name=name)
     _check_images(errors, "spec.containers", spec.get("containers", ()))
     if "initContainers" in spec:
         _check_images(errors, "spec.initContainers", spec["initContainers"])

@@ -148,12 +148,12 @@ def _check_rare(errors: Errors, path: str, spec: Part) -> None:
         check_choice(errors, f"{path}.os.name", spec["os"].get("name"), _SYSTEMS)
 
 
-def check_pod_spec(errors: Errors, path: str, spec: Part, *, is_pod: bool) -> None:
-    """The spec of a pod (``is_pod``) or of a template, after defaulting."""
+def check_pod_spec(errors: Errors, path: str, spec: Part, *, is_pod: bool, name: str = "") -> None:
+    """The spec of a pod (``is_pod``, called ``name``) or of a template, after defaulting."""
     grace = spec.get("terminationGracePeriodSeconds")
     if grace is None:
         errors.append(required(f"{path}.terminationGracePeriodSeconds"))
-    volumes = check_volumes(errors, f"{path}.volumes", spec["volumes"]) if "volumes" in spec else {}
+    volumes = check_volumes(errors, f"{path}.volumes", spec["volumes"], name) if "volumes" in spec else {}
     claims: Sequence[Part] = spec.get("resourceClaims", ())
     if claims:
         _check_claims(errors, f"{path}.resourceClaims", claims)

@@ -7,8 +7,11 @@ from typing import Any
 
 from moorage.resources import names, quantity
 from moorage.resources.checks import Errors, check_local_path, check_no_backsteps, check_required_name
+from moorage.resources.core.claim_rules import check_claim_spec
 from moorage.resources.core.pods.env_rules import VOLUME_FIELDS, check_field_ref, check_resource_ref
 from moorage.resources.field_errors import duplicate, forbidden, invalid, not_supported, required
+from moorage.resources.label_selector import label_errors
+from moorage.resources.metadata import annotation_errors
 
 Part = Mapping[str, Any]
 
@@ -167,8 +170,19 @@ def _check_claim(errors: Errors, path: str, source: Part) -> None:
 
 
 def _check_ephemeral(errors: Errors, path: str, source: Part) -> None:
-    if "volumeClaimTemplate" not in source:
+    template = source.get("volumeClaimTemplate")
+    if template is None:
         errors.append(required(f"{path}.volumeClaimTemplate"))
+        return
+    here, metadata = f"{path}.volumeClaimTemplate", template.get("metadata") or {}
+    errors += annotation_errors(f"{here}.metadata.annotations", metadata.get("annotations"))
+    errors += label_errors(f"{here}.metadata.labels", metadata.get("labels"))
+    errors.extend(
+        forbidden(f"{here}.metadata.{name}", "cannot be set for an ephemeral volume")
+        for name in metadata
+        if name not in ("annotations", "labels")
+    )
+    check_claim_spec(errors, f"{here}.spec", template.get("spec") or {})
 
 
 def _check_image(errors: Errors, path: str, source: Part) -> None:
@@ -236,9 +250,10 @@ def _check_source(errors: Errors, path: str, volume: Part) -> None:
         errors.append(required(path, "must specify a volume type"))
 
 
-def check_volumes(errors: Errors, path: str, volumes: Sequence[Part]) -> dict[str, Part]:
-    """Check ``volumes``; returns the sound ones by name, for mounts to refer to."""
+def check_volumes(errors: Errors, path: str, volumes: Sequence[Part], pod: str = "") -> dict[str, Part]:
+    """Check ``volumes``; returns the sound ones by name, for mounts to refer to. ``pod``: the pod's name, where there is one."""
     sound: dict[str, Part] = {}
+    own = {f"{pod}-{each.get('name', '')}" for each in volumes if "ephemeral" in each} if pod else set()
     for index, volume in enumerate(volumes):
         found: Errors = []
         here = f"{path}[{index}]"
@@ -247,6 +262,12 @@ def check_volumes(errors: Errors, path: str, volumes: Sequence[Part]) -> dict[st
         check_required_name(found, f"{here}.name", name, names.dns_label)
         if name in sound:
             found.append(duplicate(f"{here}.name", name))
+        if pod and name and "ephemeral" in volume and (problem := names.dns_subdomain(f"{pod}-{name}")):
+            found.append(invalid(f"{here}.name", name, f'PVC name "{pod}-{name}": {problem}'))
+        claim = (volume.get("persistentVolumeClaim") or {}).get("claimName", "")
+        if claim in own:
+            detail = "must not reference a PVC that gets created for an ephemeral volume"
+            errors.append(invalid(f"{here}.persistentVolumeClaim.claimName", claim, detail))
         if found:
             errors += found
         else:
