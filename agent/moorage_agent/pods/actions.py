@@ -61,12 +61,15 @@ class Resize(NamedTuple):
 
 
 class Kill(NamedTuple):
-    """End a container. ``message`` is the event's text; ``grace`` seconds, None for the pod's own."""
+    """End a container. ``message`` is the event's text; ``grace`` seconds, None for the pod's own. It is stopped when those of
+    the names in ``after`` have ended, and at the end of its grace at the latest.
+    """
 
     name: str
     id: str
     grace: float | None
     message: str
+    after: tuple[str, ...] = ()
 
 
 class Remove(NamedTuple):

@@ -47,4 +47,4 @@ def refusal(pod: Mapping[str, Any]) -> Verdict | None:
 
 
 def _rejected(reason: str, message: str) -> Verdict:
-    return Verdict(reason, f"Pod was rejected: {message}", 0.0)
+    return Verdict(reason, f"Pod was rejected: {message}", 0.0, refused=True)

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from moorage_agent.pods import outcome, redaction, resizing
 from moorage_agent.pods.actions import Plan
-from moorage_agent.pods.observed import Attempt, Health, Observed, init_containers, is_sidecar
+from moorage_agent.pods.observed import (
+    Attempt,
+    Health,
+    Observed,
+    ephemeral_containers,
+    init_containers,
+    is_sidecar,
+)
 
 Pod = Mapping[str, Any]
 Document = dict[str, Any]
+
+LOST = {
+    "exitCode": 137,
+    "reason": "ContainerStatusUnknown",
+    "message": "The container could not be located when the pod was terminated",
+}
+"""How a container has ended whose end nobody saw, or that was never started. Without ``startedAt`` and ``finishedAt``."""
 
 
 class Describe(Protocol):
@@ -39,13 +53,16 @@ def container_status(
             return recorded  # its containers were removed: what the API knows of them is the last word
     state, ended = _state(pod, container, seen, plan, last, describe, waiting)
     is_init = any(one["name"] == name for one in init_containers(pod))
+    is_ephemeral = any(one["name"] == name for one in ephemeral_containers(pod))
     status: Document = {"name": name, "state": state}
     before = last if ended else (starts[-2] if len(starts) > 1 else None)
     status["lastState"] = {"terminated": _terminated(container, before, describe)} if before is not None else {}
     running = "running" in state
     health = seen.health.get(last.container.id, Health()) if last is not None and running else Health(False, False)
     one_shot = is_init and not is_sidecar(container)
-    if one_shot:
+    if is_ephemeral:
+        status["ready"] = False  # nothing ever asks one (KEP-277)
+    elif one_shot:
         status["ready"] = state.get("terminated", {}).get("exitCode") == 0
         status["started"] = running
     else:
@@ -56,8 +73,41 @@ def container_status(
     status["imageID"] = _image_id(last, describe)
     if last is not None:
         status["containerID"] = f"docker://{last.container.id}"
+        mounted = [_mounted(one) for one in container.get("volumeMounts") or ()]
+        status.update({"volumeMounts": mounted} if mounted else {})
     status.update(_resources(pod, container, last))
     return status
+
+
+def conclude(statuses: Sequence[Document], inits: Sequence[Document]) -> None:
+    """Of a pod that has ended: no container may look as if it were still to start, except those that never had their turn
+    (``TerminatePod`` of the kubelet's ``status_manager.go``).
+    """
+    begun = [number for number, one in enumerate(inits) if _has_begun(one)]
+    lost = list(inits[: begun[-1] + 1 if begun else 1])
+    if not inits or any(_has_begun(one) for one in statuses) or _has_succeeded(inits[-1]):
+        lost += statuses
+    for status in lost:
+        if "terminated" not in status["state"]:
+            status["state"] = {"terminated": dict(LOST)}
+            status["ready"] = status["started"] = False
+
+
+def _has_begun(status: Mapping[str, Any]) -> bool:
+    return "waiting" not in status["state"] or bool(status["lastState"].get("terminated"))
+
+
+def _has_succeeded(status: Mapping[str, Any]) -> bool:
+    ends = (status["state"].get("terminated"), status["lastState"].get("terminated"))
+    return any(end is not None and end["exitCode"] == 0 for end in ends)
+
+
+def _mounted(mount: Mapping[str, Any]) -> Document:
+    """An entry of ``volumeMounts`` (KEP-3857)."""
+    entry: Document = {"name": mount["name"], "mountPath": mount["mountPath"]}
+    if mount.get("readOnly"):
+        entry.update(readOnly=True, recursiveReadOnly="Disabled")
+    return entry
 
 
 def _resources(pod: Pod, container: Mapping[str, Any], last: Attempt | None) -> Document:
@@ -83,6 +133,8 @@ def _state(
     """(state, whether ``last`` has moved to lastState)."""
     name = container["name"]
     if last is not None and last.running:
+        if name in seen.starting:
+            return {"waiting": {"reason": waiting}}, False
         return {"running": {"startedAt": _time(last.container.started)}}, False
     reason = plan.waiting.get(name)
     if last is None:

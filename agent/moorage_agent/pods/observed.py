@@ -11,7 +11,8 @@ from moorage_agent.pods import labels as names
 
 POD = names.SANDBOX_NAME
 VOLUMES = "VOLUMES"
-"""Names under which operations on the sandbox and on the volumes are under way; upper case, so no container's name."""
+END = "END"
+"""Names under which operations on sandbox, volumes and at the pod's end are under way; upper case, so no container's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ class Verdict(NamedTuple):
     reason: str
     message: str
     grace: float | None = None
+    refused: bool = False
+    """The pod was never let in: nothing of it was started, and its containers have no status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,8 @@ class Observed:
     """Why the node ends the pod for good."""
     pending: tuple[str, str] | None = None
     """Why a resize that was asked for is not granted: (reason, message)."""
+    starting: frozenset[str] = frozenset()
+    """Containers whose process runs, and whose postStart hook has not returned: they do not count as running yet."""
 
     def sandbox(self) -> Attempt | None:
         """The sandbox that runs, the newest where there are several."""
@@ -183,12 +188,24 @@ def is_sidecar(container: Mapping[str, Any]) -> bool:
 
 
 def restart_policy(pod: Mapping[str, Any], container: Mapping[str, Any]) -> str:
-    """The policy that holds for a container. For an init container, Always means OnFailure."""
-    if is_sidecar(container):
-        return "Always"
+    """The policy that holds for a container: its own (KEP-5307), else the pod's, of which an init
+    container takes Always as OnFailure.
+    """
+    own = container.get("restartPolicy")
+    if own:
+        return str(own)
     if any(one["name"] == container["name"] for one in ephemeral_containers(pod)):
         return "Never"
     policy: str = pod["spec"].get("restartPolicy") or "Always"
     if policy == "Always" and any(one["name"] == container["name"] for one in init_containers(pod)):
         return "OnFailure"
     return policy
+
+
+def rule_of(container: Mapping[str, Any], exit_code: int) -> str:
+    """The action of the first of ``restartPolicyRules`` that an exit code meets (KEP-5307, KEP-5532); "" for none."""
+    for rule in container.get("restartPolicyRules") or ():
+        codes = rule.get("exitCodes") or {}
+        if (exit_code in (codes.get("values") or ())) is (codes.get("operator") == "In"):
+            return str(rule["action"])
+    return ""

@@ -22,7 +22,7 @@ from moorage_agent.engine.contract import (
 )
 from moorage_agent.images import reference
 from moorage_agent.images.puller import Want, backing_off
-from moorage_agent.pods import actions, environment, hooks, naming, redaction
+from moorage_agent.pods import actions, ending, environment, hooks, naming, redaction
 from moorage_agent.pods import labels as names
 from moorage_agent.pods import spec as specs
 from moorage_agent.pods.materials import ImageFailure, Materials
@@ -39,8 +39,6 @@ T = TypeVar("T")
 
 FINALIZERS = 10.0
 """Seconds after which an object that still exists is deleted again."""
-LEAST_GRACE = 2.0
-"""Seconds that a container has after a preStop hook used up its time."""
 LOG_TAIL, LOG_BYTES = 80, 2048
 """Lines, and bytes at most, of log that stand in for a missing termination message (``FallbackToLogsOnError``)."""
 
@@ -231,6 +229,8 @@ class Operations:
 
     async def _start(self, name: str, identity: str) -> None:
         worker = self._worker
+        if (worker.container(name).get("lifecycle") or {}).get("postStart"):
+            worker.starting.add(name)
         try:
             await self._node.engine.start(identity)
             worker.tell("Normal", "Started", f"Started container {name}", name)
@@ -253,11 +253,15 @@ class Operations:
         if not hook or known is None or not known.running:
             return
         worker.interruptible(name, True)
-        problem = await hooks.run(self._node.checks, hook, self._target(name, identity), None)
+        try:
+            fine = await hooks.run(self._node.checks, hook, hooks.target(worker, name, identity), None)
+        finally:
+            worker.starting.discard(name)
         worker.interruptible(name, False)
-        if problem:
-            worker.tell("Warning", "FailedPostStartHook", f"PostStartHook failed: {problem}", name)
-            await self._end(name, identity, None, "FailedPostStartHook")
+        if not fine:
+            worker.tell("Warning", "FailedPostStartHook", "PostStartHook failed", name)
+            await ending.end(worker, name, identity, None, "FailedPostStartHook")
+            await self.ended(identity)
 
     async def resize(self, name: str, identity: str, limits: Limits) -> None:
         """Give a running container other limits, unless it uses more memory than it would have."""
@@ -279,51 +283,10 @@ class Operations:
             worker.tell("Warning", "ResizeError", str(error), name)
         await worker.refresh(identity)
 
-    async def kill(self, name: str, identity: str, grace: float | None, message: str) -> None:
+    async def kill(self, action: actions.Kill) -> None:
         """End a container, its preStop hook first."""
-        await self._end(name, identity, grace, message)
-
-    async def _end(self, name: str, identity: str, grace: float | None, message: str) -> None:
-        worker = self._worker
-        worker.tell("Normal", "Killing", message, name)
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        seconds = float(worker.pod["spec"].get("terminationGracePeriodSeconds", 30)) if grace is None else float(grace)
-        spec = next((one for one in every_container(worker.pod) if one["name"] == name), {})
-        hook = (spec.get("lifecycle") or {}).get("preStop")
-        if hook and seconds > 0:
-            problem = await hooks.run(self._node.checks, hook, self._target(name, identity), seconds)
-            if problem:
-                worker.tell("Warning", "FailedPreStopHook", f"PreStopHook failed: {problem}", name)
-            seconds = max(LEAST_GRACE, seconds - (loop.time() - begun))
-        try:
-            await self._stop(identity, seconds)
-        except NoSuchContainer:
-            worker.history.drop(identity)
-            return
-        await self.ended(identity)
-
-    async def _stop(self, identity: str, seconds: float) -> None:
-        """Stop a container; a shorter grace period that comes meanwhile (a second, harder delete) holds from then on."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        stop = asyncio.create_task(self._node.engine.stop(identity, seconds))
-        changed: asyncio.Task[bool] | None = None
-        try:
-            while not stop.done():
-                changed = asyncio.create_task(self._worker.termination_changed.wait())
-                await asyncio.wait((stop, changed), return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
-                termination = self._worker.termination
-                if not stop.done() and termination is not None:
-                    await asyncio.wait((stop,), timeout=max(0.0, begun + termination.grace - loop.time()))
-                    if not stop.done():
-                        await self._node.engine.kill(identity)
-        finally:
-            for task in (stop, changed):
-                if task is not None:
-                    task.cancel()
-        await stop
+        await ending.end(self._worker, action.name, action.id, action.grace, action.message, action.after)
+        await self.ended(action.id)
 
     async def ended(self, identity: str) -> None:
         """A container may have ended: look at it, and where it failed and left no message, keep the end of its log as one, if
@@ -440,10 +403,6 @@ class Operations:
 
     async def _blocking(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._node.files, work, *arguments)
-
-    def _target(self, name: str, identity: str) -> Any:
-        spec = next((one for one in every_container(self._worker.pod) if one["name"] == name), {"name": name})
-        return hooks.Target(identity, spec, self._worker.pod_ip())
 
     def _container_failed(self, name: str, reason: str, message: str) -> None:
         self._fail(name, reason, message, 10.0)

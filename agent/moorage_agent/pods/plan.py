@@ -38,6 +38,7 @@ from moorage_agent.pods.observed import (
     ephemeral_containers,
     init_containers,
     is_sidecar,
+    rule_of,
 )
 
 Pod = Mapping[str, Any]
@@ -67,23 +68,34 @@ def _planned(pod: Pod, seen: Observed, now: float) -> Plan:
     if seen.termination is not None:
         _terminate(pod, seen, result)
         return result
-    if outcome.settled(pod, seen):
-        _finish(pod, seen, result)
-        return result
     if seen.verdict is not None:
         result.failed = (seen.verdict.reason, seen.verdict.message)
         _finish(pod, seen, result, seen.verdict.grace)
         return result
-    deadline = pod["spec"].get("activeDeadlineSeconds")
-    if deadline is not None and seen.start_time:
-        ends = seen.start_time + deadline
-        if now >= ends:
+    ends = _deadline(pod, seen)
+    if outcome.settled(pod, seen):
+        if ends is not None and _ended_last(pod, seen) >= ends:
             result.failed = DEADLINE
-            _finish(pod, seen, result)
-            return result
+        _finish(pod, seen, result)
+        return result
+    if ends is not None and now >= ends:
+        result.failed = DEADLINE
+        _finish(pod, seen, result)
+        return result
+    if ends is not None:
         result.wake(ends)
     _run(pod, seen, now, result)
     return result
+
+
+def _deadline(pod: Pod, seen: Observed) -> float | None:
+    """When the pod must have ended by itself."""
+    limit = pod["spec"].get("activeDeadlineSeconds")
+    return seen.start_time + limit if limit is not None and seen.start_time else None
+
+
+def _ended_last(pod: Pod, seen: Observed) -> float:
+    return max((last.finished for one in containers(pod) if (last := seen.last(one["name"])) is not None), default=0.0)
 
 
 def _terminate(pod: Pod, seen: Observed, result: Plan) -> None:
@@ -109,17 +121,16 @@ def _finish(pod: Pod, seen: Observed, result: Plan, grace: float | None = None) 
 
 
 def _all_ended(pod: Pod, seen: Observed, result: Plan, grace: float | None) -> bool:
-    """End what runs: regular containers at once, then sidecars one by one in reverse order. True when all has ended."""
-    order = [one["name"] for one in init_containers(pod) if is_sidecar(one)]
-    running = seen.running()
-    first = [one for one in running if one.name not in order]
-    if not first and not any(name not in order for name in seen.busy):
-        late = sorted(running, key=lambda one: order.index(one.name))
-        first = late[-1:] if not seen.busy else []
-    for one in first:
+    """End what runs: all are told at once, so that preStop hooks run together, but a sidecar is stopped only after the regular
+    containers and the sidecars behind it have ended. True when all has ended.
+    """
+    regular = [one["name"] for one in containers(pod)]
+    sidecars = [one["name"] for one in init_containers(pod) if is_sidecar(one)]
+    for one in seen.running():
         if one.name not in seen.busy:
-            result.actions.append(Kill(one.name, one.container.id, grace, f"Stopping container {one.name}"))
-    return not running and not seen.busy
+            after = (*regular, *sidecars[sidecars.index(one.name) + 1 :]) if one.name in sidecars else ()
+            result.actions.append(Kill(one.name, one.container.id, grace, f"Stopping container {one.name}", after))
+    return not seen.running() and not seen.busy
 
 
 def _run(pod: Pod, seen: Observed, now: float, result: Plan) -> None:
@@ -140,10 +151,44 @@ def _run(pod: Pod, seen: Observed, now: float, result: Plan) -> None:
         stray = one.sandbox != sandbox.container.id or one is not seen.last(one.name)
         if stray and one.name not in seen.busy:
             result.actions.append(Kill(one.name, one.container.id, None, f"Stopping container {one.name}"))
+    if _ending_all(pod, seen, result):
+        return
+    regular = {one["name"] for one in containers(pod)}
+    held = False
     for container in [*wanted, *ephemeral_containers(pod)]:
+        name = container["name"]
+        last = seen.last(name)
+        if held and name in regular and (last is None or not last.running):
+            _image_ready(name, seen, now, result)
+            continue
         _ensure(pod, container, sandbox, seen, now, result)
+        held = held or (name in regular and _holds_others(pod, container, seen, result))
     for name, starts in seen.attempts.items():
         _prune(name, starts, seen, result)
+
+
+def _ending_all(pod: Pod, seen: Observed, result: Plan) -> bool:
+    """Whether containers from before the pod's new beginning still run: they end at once, without grace or hooks (KEP-5532)."""
+    since = outcome.begun_anew(pod, seen)
+    others = {one["name"] for one in ephemeral_containers(pod)}
+    old = [one for one in seen.running() if one.container.created < since and one.name not in others]
+    for one in old:
+        if one.name not in seen.busy:
+            result.actions.append(Kill(one.name, one.container.id, 0.0, "Restarting all containers"))
+    return bool(old)
+
+
+def _holds_others(pod: Pod, container: Mapping[str, Any], seen: Observed, result: Plan) -> bool:
+    """Whether the containers behind this one wait for its ``postStart`` hook: the kubelet starts one after the other, and people
+    rely on it. One that cannot be started for now holds up nobody.
+    """
+    name = container["name"]
+    last = seen.last(name)
+    if not (container.get("lifecycle") or {}).get("postStart") or name in result.waiting:
+        return False
+    if last is not None and last.running:
+        return name in seen.starting
+    return last is None or not last.ended or outcome.restarts(pod, container, last)
 
 
 def _wanted(pod: Pod, seen: Observed) -> list[dict[str, Any]]:
@@ -232,7 +277,8 @@ def _may_start(pod: Pod, container: Mapping[str, Any], seen: Observed, now: floa
     fresh = last is None or (
         seen.sandbox() is not None and last.sandbox != seen.sandbox_id() and _is_initial(pod, name)
     )
-    if last is not None and not fresh:
+    anew = last is not None and last.container.created < outcome.begun_anew(pod, seen)
+    if last is not None and not fresh and (not anew or rule_of(container, last.exit_code) == outcome.RESTART_ALL):
         if not outcome.restarts(pod, container, last):
             return False
         delay = backoff.after(last.backoff, last.ran)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from typing import Any, Literal
 
 from moorage.client.errors import ClientError
@@ -18,6 +18,7 @@ from moorage_agent.pods import actions, admission, outcome, resizing, status
 from moorage_agent.pods.history import History
 from moorage_agent.pods.node import Node
 from moorage_agent.pods.observed import (
+    END,
     POD,
     VOLUMES,
     Attempt,
@@ -40,8 +41,6 @@ log = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 
-END = "END"
-"""The name under which cleaning up and finishing run; upper case, so no container's."""
 SETTLE_FIRST, SETTLE = 0.1, 1.0
 """Seconds for which a status on the way to Running waits for a better one: the pod's first, and later ones."""
 HOLD_FIRST, HOLD_LAST = 0.5, 15.0
@@ -65,6 +64,8 @@ class PodWorker:
         self.gone = False
         self.failures: dict[str, Failure] = {}
         self.images: dict[str, ImageState] = {}
+        self.starting: set[str] = set()
+        """Containers that run and whose postStart hook has not returned."""
         self.prober = Prober(node.checks, self.wake, self._probe_failed)
         self.termination: Termination | None = None
         self.termination_changed = asyncio.Event()
@@ -78,6 +79,7 @@ class PodWorker:
         self._holds: dict[str, float] = {}
         self._told: dict[str, str] = {}
         self._wake = asyncio.Event()
+        self._moved = asyncio.Event()
         self._report_at = 0.0
         self._do = Operations(self)
         self._allocated: dict[str, resizing.Resources] | None = None
@@ -163,6 +165,17 @@ class PodWorker:
     def wake(self) -> None:
         """Something changed."""
         self._wake.set()
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    def any_runs(self, containers: Collection[str]) -> bool:
+        """Whether one of these containers runs."""
+        return any(one.name in containers for one in self.running())
+
+    async def when_none_runs(self, containers: Collection[str]) -> None:
+        """Return when none of these containers runs any more."""
+        while self.any_runs(containers):
+            await self._moved.wait()
 
     def adopt(self, found: Mapping[str, Any]) -> None:
         """Containers found on the engine (by id) when the agent started, before the first step."""
@@ -199,8 +212,10 @@ class PodWorker:
         decision = plan(self.pod, seen, now)
         for action in decision.actions:
             self._begin(action)
-        if decision.failed:
+        if decision.failed and decision.failed != self.failed:
             self.failed = decision.failed
+            if self._verdict is None:
+                self.tell("Normal", *decision.failed)
         self._tell_back_offs(seen, decision)
         if not self.gone:
             self._report(seen, decision, now)
@@ -246,6 +261,7 @@ class PodWorker:
             cleaned=self.cleaned,
             verdict=self._verdict,
             pending=self.pending,
+            starting=frozenset(self.starting),
         )
 
     def _begin(self, action: actions.Action) -> None:
@@ -263,8 +279,8 @@ class PodWorker:
                 self._operate(name, self._do.resume(name, identity))
             case actions.Resize(name, identity, limits):
                 self._operate(name, self._do.resize(name, identity, limits))
-            case actions.Kill(name, identity, grace, message):
-                self._operate(name, self._do.kill(name, identity, grace, message))
+            case actions.Kill(name):
+                self._operate(name, self._do.kill(action))
             case actions.Remove(name, identity):
                 self._operate(name, self._do.remove(identity))
             case actions.CleanUp(whole):
@@ -294,6 +310,7 @@ class PodWorker:
             await asyncio.sleep(hold)
         finally:
             self._interruptible.discard(name)
+            self.starting.discard(name)
             self._operations.pop(name, None)
             self.wake()
 
@@ -423,8 +440,8 @@ class PodWorker:
                     return dict(entry)
         return {}
 
-    def _probe_failed(self, target: Target, text: str) -> None:
-        self.tell("Warning", "Unhealthy", text, str(target.container["name"]))
+    def _probe_failed(self, target: Target, reason: str, text: str) -> None:
+        self.tell("Warning", reason, text, str(target.container["name"]))
 
     def _report(self, seen: Observed, decision: actions.Plan, now: float) -> None:
         """Hand the status to the writer. One that is about to get better (containers being started) waits a moment.
@@ -433,8 +450,7 @@ class PodWorker:
         """
         if self.termination is not None and (seen.cleaned or END in seen.busy):
             return
-        if decision.failed is None and self.failed and not outcome.settled(self.pod, seen):
-            decision.failed = self.failed
+        decision.failed = decision.failed or self.failed
         host = status.HostFacts(self.node.facts.host_ip)
         document = status.pod_status(self.pod, seen, decision, now, host, self)
         starting = document["phase"] == "Pending" and not decision.waiting and bool(self._operations)

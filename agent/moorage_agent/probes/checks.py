@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shlex
 import ssl
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
 
 from moorage_agent.engine.contract import Engine, EngineError
 
@@ -19,10 +20,13 @@ REDIRECTS = 10
 
 
 class Result(NamedTuple):
-    """``ok`` and, where it is not, why."""
+    """``ok`` and, where it is not, why. With ``unknown`` nothing was found out: such a result counts neither way. One that is
+    ``ok`` and has a message is something that the pod's owner should look at.
+    """
 
     ok: bool
     message: str = ""
+    unknown: bool = False
 
 
 class Target(NamedTuple):
@@ -66,8 +70,20 @@ class Checks:
 
                 return await grpc_health.check(target.ip, handler["grpc"], timeout)
         except ValueError as error:
-            return Result(False, str(error))
-        return Result(False, f"missing probe handler: {', '.join(handler)}")
+            return Result(False, str(error), unknown=True)
+        return Result(False, f"missing probe handler: {', '.join(handler)}", unknown=True)
+
+    async def answers(self, spec: Mapping[str, Any], target: Target, timeout: float) -> bool:
+        """Whether anything answers to a hook's ``httpGet``, whatever it says."""
+        try:
+            url = _url(spec, target)
+            async with (
+                asyncio.timeout(timeout),
+                self._opened().get(_encoded(url), headers=_headers(spec, "kube-lifecycle/1.36")),
+            ):
+                return True
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
+            return False
 
     async def close(self) -> None:
         """Close the session."""
@@ -78,38 +94,35 @@ class Checks:
         try:
             result = await self._engine.exec(target.id, command, timeout)
         except TimeoutError:
-            return Result(False, f"command timed out: {shlex.join(command)!r} timed out after {timeout:g}s")
+            return Result(False, f'command timed out: "{" ".join(command)}" timed out after {timeout:g}s')
         except EngineError as error:
-            return Result(False, f"command could not be run: {error}")
-        return Result(result.exit_code == 0, result.output.decode("utf-8", "replace"))
+            return Result(False, f"command could not be run: {error}", unknown=True)
+        return Result(result.exit_code == 0, "" if result.exit_code == 0 else result.output.decode("utf-8", "replace"))
 
     async def _http(self, spec: Mapping[str, Any], target: Target, timeout: float) -> Result:
-        scheme = (spec.get("scheme") or "HTTP").lower()
-        host = spec.get("host") or target.ip
-        path = spec.get("path") or "/"
-        address = f"[{host}]" if ":" in host else host
-        url = f"{scheme}://{address}:{port_number(spec['port'], target.container)}{'' if path.startswith('/') else '/'}{path}"
-        headers = {"User-Agent": "kube-probe/1.36", "Accept": "*/*", "Connection": "close"}
-        headers.update({entry["name"]: entry["value"] for entry in spec.get("httpHeaders") or ()})
+        url = _url(spec, target)
         try:
             async with asyncio.timeout(timeout):
-                return await self._get(url, headers)
+                return await self._get(url, _headers(spec, "kube-probe/1.36"))
         except TimeoutError:
             text = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
             return Result(False, f'Get "{url}": {text}')
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Result(False, f'Get "{url}": {_dial_error(error)}')
+            return Result(False, f'Get "{url}": {_http_error(error)}')
 
-    async def _get(self, url: str, headers: Mapping[str, str]) -> Result:
+    async def _get(self, url: str, headers: CIMultiDict[str]) -> Result:
         first = urlsplit(url)
         for _ in range(REDIRECTS):
-            async with self._opened().get(url, headers=headers, allow_redirects=False) as answer:
-                body = await answer.content.read(BODY)
-                following = urljoin(url, answer.headers.get("Location", "")) if 300 <= answer.status < 400 else url
-                if following == url or urlsplit(following).hostname != first.hostname:
-                    if 200 <= answer.status < 400:
-                        return Result(True, body.decode("utf-8", "replace"))
+            async with self._opened().get(_encoded(url), headers=headers, allow_redirects=False) as answer:
+                await answer.content.read(BODY)
+                if not 200 <= answer.status < 400:
                     return Result(False, f"HTTP probe failed with statuscode: {answer.status}")
+                location = answer.headers.get("Location", "") if answer.status >= 300 else ""
+                following = urljoin(url, location)
+                if not location or following == url:
+                    return Result(True)
+                if urlsplit(following).hostname != first.hostname:
+                    return Result(True, "Probe terminated redirects")
                 url = following
         return Result(False, f'Get "{url}": stopped after {REDIRECTS} redirects')
 
@@ -123,6 +136,32 @@ class Checks:
             connector = aiohttp.TCPConnector(limit=0, force_close=True, ssl=unverified, use_dns_cache=False)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
+
+
+def _url(spec: Mapping[str, Any], target: Target) -> str:
+    """What an ``httpGet`` asks for. Raises ValueError."""
+    scheme = (spec.get("scheme") or "HTTP").lower()
+    host = spec.get("host") or target.ip
+    path = spec.get("path") or "/"
+    port = port_number(spec["port"], target.container)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{'' if path.startswith('/') else '/'}{path}"
+
+
+def _encoded(url: str) -> URL:
+    """As it was written, where that may be sent as it is."""
+    return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
+
+
+def _headers(spec: Mapping[str, Any], agent: str) -> CIMultiDict[str]:
+    """The handler's headers, a name as often as it is given, over those of every probe; an empty Accept sends none."""
+    given: CIMultiDict[str] = CIMultiDict()
+    for entry in spec.get("httpHeaders") or ():
+        given.add(entry["name"], entry.get("value") or "")
+    for name, value in (("User-Agent", agent), ("Accept", "*/*"), ("Connection", "close")):
+        given.setdefault(name, value)
+    if not given["Accept"]:
+        del given["Accept"]
+    return given
 
 
 async def _tcp(spec: Mapping[str, Any], target: Target, timeout: float) -> Result:
@@ -139,6 +178,15 @@ async def _tcp(spec: Mapping[str, Any], target: Target, timeout: float) -> Resul
     with contextlib.suppress(OSError):
         await writer.wait_closed()
     return Result(True)
+
+
+def _http_error(error: Exception) -> str:
+    """As Go's client would say it."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "EOF"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"dial tcp {error.host}:{error.port}: {_dial_error(error)}"
+    return _dial_error(error)
 
 
 def _dial_error(error: Exception) -> str:

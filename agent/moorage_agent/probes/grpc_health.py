@@ -36,8 +36,12 @@ async def check(ip: str, spec: Mapping[str, Any], timeout: float) -> Result:
                 with contextlib.suppress(OSError):
                     await writer.wait_closed()
     except TimeoutError:
-        return Result(False, f"timeout: failed to connect service {host}:{port!r} within {timeout:g}s")
-    except (OSError, asyncio.IncompleteReadError, ValueError) as error:
+        return Result(
+            False, f'timeout: failed to connect service "{host}:{port}" within {timeout:g}s: context deadline exceeded'
+        )
+    except OSError as error:
+        return Result(False, f'error: failed to connect service "{host}:{port}": {error.strerror or error}')
+    except (asyncio.IncompleteReadError, ValueError) as error:
         return Result(False, f"error: this server does not implement the grpc health protocol: {error}")
     if status == 1:
         return Result(True)
@@ -47,7 +51,7 @@ async def check(ip: str, spec: Mapping[str, Any], timeout: float) -> Result:
 def request(authority: str, service: str) -> bytes:
     """Preface, SETTINGS, HEADERS and DATA of ``grpc.health.v1.Health/Check``."""
     name = service.encode("utf-8")
-    message = b"\x0a" + bytes([len(name)]) + name if name else b""
+    message = b"\x0a" + _varint(len(name)) + name if name else b""
     headers = (
         (b":method", b"POST"),
         (b":scheme", b"http"),
@@ -64,6 +68,15 @@ def request(authority: str, service: str) -> bytes:
         + _frame(HEADERS, END_HEADERS, STREAM, block)
         + _frame(DATA, END_STREAM, STREAM, body)
     )
+
+
+def _varint(number: int) -> bytes:
+    """Protocol Buffers' form of a number: seven bits a byte, the lowest first."""
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes((*found, number))
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:

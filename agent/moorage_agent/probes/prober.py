@@ -31,11 +31,11 @@ class _Watched:
 
 
 class Prober:
-    """Probes of one pod. ``changed`` is called when a result changes what a container is; ``failed`` gets (target, text) of each
-    failure.
+    """Probes of one pod. ``changed`` is called when a result changes what a container is; ``failed`` gets (target, reason, text)
+    for an event about each failure, and each success that is a doubtful one.
     """
 
-    def __init__(self, checks: Checks, changed: Callable[[], None], failed: Callable[[Target, str], None]) -> None:
+    def __init__(self, checks: Checks, changed: Callable[[], None], failed: Callable[[Target, str, str], None]) -> None:
         self._checks = checks
         self._changed = changed
         self._failed = failed
@@ -88,9 +88,10 @@ class Prober:
             self.forget(identity)
 
     async def _run(self, kind: str, probe: Mapping[str, Any], watched: _Watched, running_for: float) -> None:
+        probed_from = time.monotonic() - running_for + float(probe.get("initialDelaySeconds") or 0)
         if kind != "startup":
             await watched.started.wait()
-        delay = float(probe.get("initialDelaySeconds") or 0) - running_for
+        delay = probed_from - time.monotonic()
         if delay > 0:
             await asyncio.sleep(delay)
         period = float(probe.get("periodSeconds") or 10)
@@ -100,14 +101,24 @@ class Prober:
         next_at = time.monotonic()
         while True:
             result = await self._checks.run(probe, watched.target, timeout)
-            count = count + 1 if result.ok is last else 1
-            last = result.ok
-            if not result.ok:
-                self._failed(watched.target, f"{kind.capitalize()} probe failed: {result.message}")
-            if count >= goals[result.ok] and self._settle(kind, result, watched):
-                return
+            self._tell(kind, result, watched.target)
+            if not result.unknown:
+                count = count + 1 if result.ok is last else 1
+                last = result.ok
+                if count >= goals[result.ok] and self._settle(kind, result, watched):
+                    return
             next_at = max(next_at + period, time.monotonic())
             await asyncio.sleep(next_at - time.monotonic())
+
+    def _tell(self, kind: str, result: Result, target: Target) -> None:
+        name = kind.capitalize()
+        if result.unknown:
+            text = f"{name} probe errored and resulted in unknown state: {result.message}"
+            self._failed(target, "Unhealthy", text)
+        elif not result.ok:
+            self._failed(target, "Unhealthy", f"{name} probe failed: {result.message}")
+        elif result.message:
+            self._failed(target, "ProbeWarning", f"{name} probe warning: {result.message}")
 
     def _settle(self, kind: str, result: Result, watched: _Watched) -> bool:
         """A threshold is reached. Returns whether this probe is done."""

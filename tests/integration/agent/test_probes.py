@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from tests.integration.agent.rig import Rig
+from moorage.client.resource import PODS
+from tests.integration.agent.rig import NAMESPACE, Document, Rig
 from tests.support.docker import docker
-from tests.support.wait import throughout
+from tests.support.wait import throughout, until
 
 pytestmark = pytest.mark.docker
 
@@ -99,6 +102,75 @@ async def test_a_failed_post_start_hook_kills_the_container(rig: Rig) -> None:
     await rig.run("hooked", lifecycle=lifecycle)
     await rig.event("hooked", "FailedPostStartHook")
     await rig.until("hooked", lambda s: s["containerStatuses"][0]["restartCount"] >= 1)
+
+
+async def test_the_next_container_waits_for_the_hook_after_the_start(rig: Rig) -> None:
+    """People have a proxy wait in its hook until it is up, and the programs behind it rely on that."""
+    share: Document = {"volumeMounts": [{"name": "d", "mountPath": "/d"}]}
+    wait = {"postStart": {"exec": {"command": ["sh", "-c", "until test -e /d/go; do sleep 0.1; done; touch /d/up"]}}}
+    seen = "trap 'exit 0' TERM; ls /d; while :; do sleep 1 & wait $!; done"
+    containers = [rig.container("proxy", lifecycle=wait, **share), rig.container("app", seen, **share)]
+    folder = rig.data.parent / "shared"
+    await rig.run("gate", {"containers": containers, "volumes": [{"name": "d", "hostPath": {"path": str(folder)}}]})
+    pod = await rig.until("gate", lambda s: s["containerStatuses"][1]["containerID"])
+    app, proxy = pod["status"]["containerStatuses"]
+    assert (pod["status"]["phase"], app["state"], proxy["state"]) == (
+        "Pending",
+        {"waiting": {"reason": "ContainerCreating"}},
+        {"waiting": {"reason": "ContainerCreating"}},
+    )
+    assert not rig.containers(pod, "app")
+    (folder / "go").touch()
+    await rig.running("gate")
+    assert await rig.logged(pod, 2, "app") == "go\nup\n"
+
+
+async def test_hooks_before_the_end_run_together_and_sidecars_stop_last(rig: Rig) -> None:
+    folder = rig.data.parent / "shared"
+
+    def told(name: str, pause: str, **more: Any) -> Document:
+        script = f"trap 'sleep {pause}; echo {name} >> /d/ends; exit 0' TERM; while :; do sleep 0.2; done"
+        hook = {
+            "preStop": {
+                "exec": {"command": ["sh", "-c", f"echo {name} >> /d/hooks; until test -e /d/go; do sleep 0.1; done"]}
+            }
+        }
+        return rig.container(name, script, lifecycle=hook, volumeMounts=[{"name": "d", "mountPath": "/d"}], **more)
+
+    spec = {
+        "terminationGracePeriodSeconds": 20,
+        "initContainers": [told("a", "0", restartPolicy="Always"), told("b", "0", restartPolicy="Always")],
+        "containers": [told("main", "0.5")],
+        "volumes": [{"name": "d", "hostPath": {"path": str(folder)}}],
+    }
+    await rig.run("order", spec)
+    await rig.running("order")
+    await rig.client.delete(PODS, "order", NAMESPACE)
+
+    def all_told() -> bool:
+        hooks = folder / "hooks"
+        return hooks.exists() and sorted(hooks.read_text().split()) == ["a", "b", "main"]
+
+    await until(all_told, timeout=30)
+    assert not (folder / "ends").exists()
+    pod = await rig.get("order")
+    (folder / "go").touch()
+    await rig.gone(pod)
+    assert (folder / "ends").read_text().split() == ["main", "b", "a"]
+
+
+async def test_what_a_hook_was_told_is_told_to_nobody(rig: Rig) -> None:
+    page = "mkdir -p /tmp/w; echo treasure > /tmp/w/index.html; exec httpd -f -p 8080 -h /tmp/w"
+    await rig.run("page", script=page)
+    host = (await rig.running("page"))["status"]["podIP"]
+    answered = {"postStart": {"httpGet": {"host": host, "port": 8080, "path": "/none"}}}
+    await rig.run("asks", lifecycle=answered)  # any answer will do
+    await rig.running("asks")
+    assert not [reason for reason, _ in await rig.events("asks") if reason == "FailedPostStartHook"]
+    refused = {"postStart": {"exec": {"command": ["sh", "-c", f"wget -qO- http://{host}:8080/; exit 1"]}}}
+    await rig.run("tells", lifecycle=refused)
+    assert await rig.event("tells", "FailedPostStartHook") == "PostStartHook failed"
+    assert not [message for _, message in await rig.events("tells") if "treasure" in message]
 
 
 async def test_a_restart_of_the_agent_unreadies_nobody(rig: Rig) -> None:

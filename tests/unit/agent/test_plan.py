@@ -25,7 +25,7 @@ from moorage_agent.pods.actions import (
 )
 from moorage_agent.pods.observed import POD, VOLUMES, Failure, Health, ImageState, Observed, Termination
 from moorage_agent.pods.plan import plan
-from tests.unit.agent.documents import attempt, container, pod, sandbox, seen
+from tests.unit.agent.documents import READY, attempt, container, pod, sandbox, seen
 
 NOW = 1000.0
 EXITED = State.EXITED
@@ -139,20 +139,82 @@ def test_a_sidecar_is_waited_for_until_it_has_started_and_is_started_again() -> 
 
 
 def test_sidecars_end_last_and_in_reverse() -> None:
+    """All are told at once, for their preStop hooks; who is stopped when is said by those that come before."""
     whole = pod(initContainers=[container("a", restartPolicy="Always"), container("b", restartPolicy="Always")])
     running = (attempt("a"), attempt("b"), attempt("c"))
     end = Termination(30.0)
-    stop = [Kill("c", "c-0", 30.0, "Stopping container c")]
+    stop = [
+        Kill("a", "a-0", 30.0, "Stopping container a", ("c", "b")),
+        Kill("b", "b-0", 30.0, "Stopping container b", ("c",)),
+        Kill("c", "c-0", 30.0, "Stopping container c"),
+    ]
     assert plan(whole, seen(*running, termination=end), NOW).actions == stop
-    assert plan(whole, seen(*running, termination=end, busy=frozenset({"c"})), NOW).actions == []
-    c = attempt("c", 0, EXITED, finished=NOW)
-    assert plan(whole, seen(*running[:2], c, termination=end), NOW).actions == [
-        Kill("b", "b-0", 30.0, "Stopping container b")
-    ]
-    b = attempt("b", 0, EXITED, finished=NOW)
-    assert plan(whole, seen(running[0], b, c, termination=end), NOW).actions == [
-        Kill("a", "a-0", 30.0, "Stopping container a")
-    ]
+    assert plan(whole, seen(*running, termination=end, busy=frozenset({"c", "a", "b"})), NOW).actions == []
+
+
+def test_a_hook_after_the_start_holds_up_the_containers_behind() -> None:
+    hook = {"postStart": {"exec": {"command": ["wait-for-it"]}}}
+    whole = pod(container("c", lifecycle=hook), container("d"))
+    images = ("c", "d")
+    assert plan(whole, seen(images=images), NOW).actions == [StartContainer("c", 0, "sandbox", 0.0)]
+    under_way = {"images": images, "busy": frozenset({"c"})}
+    assert plan(whole, seen(**under_way), NOW).actions == []
+    assert plan(whole, seen(attempt("c"), starting=frozenset({"c"}), **under_way), NOW).actions == []
+    assert plan(whole, seen(attempt("c"), images=images), NOW).actions == [StartContainer("d", 0, "sandbox", 0.0)]
+    assert plan(whole, seen(images=("c",)), NOW).actions == [StartContainer("c", 0, "sandbox", 0.0), FetchImage("d")]
+    broken = ImageState(failure=Failure("ImagePullBackOff", "no such image", NOW + 5))
+    waiting = seen(images=images, failures={})
+    waiting = Observed(
+        **{**{name: getattr(waiting, name) for name in waiting.__slots__}, "images": {"c": broken, "d": READY}}
+    )
+    assert plan(whole, waiting, NOW).actions == [StartContainer("d", 0, "sandbox", 0.0)]
+
+
+def rules(action: str, *codes: int, operator: str = "In") -> Any:
+    """``restartPolicyRules`` of one rule."""
+    return [{"action": action, "exitCodes": {"operator": operator, "values": list(codes)}}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "again"),
+    [
+        ({"restartPolicy": "Always"}, 0, True),
+        ({"restartPolicy": "OnFailure"}, 0, False),
+        ({"restartPolicy": "OnFailure"}, 1, True),
+        ({"restartPolicy": "Never", "restartPolicyRules": rules("Restart", 42)}, 42, True),
+        ({"restartPolicy": "Never", "restartPolicyRules": rules("Restart", 42)}, 1, False),
+        ({"restartPolicy": "Never", "restartPolicyRules": rules("Restart", 42, operator="NotIn")}, 1, True),
+    ],
+)
+def test_a_containers_own_policy_and_rules_stand_before_the_pods(fields: Any, code: int, again: bool) -> None:
+    ended = attempt("c", 0, EXITED, code=code, finished=NOW)
+    result = plan(pod(container("c", **fields), restartPolicy="Never"), seen(ended), NOW)
+    assert result.actions == ([StartContainer("c", 1, "sandbox", 10.0)] if again else [StopSandbox("sandbox")])
+
+
+def test_an_init_container_of_its_own_policy_never_fails_a_pod_that_is_always_restarted() -> None:
+    failed = attempt("one", 0, EXITED, code=1, finished=NOW)
+    whole = pod(initContainers=[container("one", restartPolicy="Never")])
+    assert plan(whole, seen(failed), NOW).actions == [StopSandbox("sandbox")]
+
+
+def test_an_exit_may_start_all_containers_anew() -> None:
+    watcher = container("w", restartPolicy="Never", restartPolicyRules=rules("RestartAllContainers", 88))
+    whole = pod(container("c"), watcher, initContainers=[container("one")], restartPolicy="Never")
+    images = ("c", "w", "one")
+    done = attempt("one", 0, EXITED, finished=NOW - 50)
+    asked = attempt("w", 0, EXITED, code=88, finished=NOW - 1)
+    first = plan(whole, seen(done, attempt("c"), asked, images=images), NOW)
+    assert first.actions == [Kill("c", "c-0", 0.0, "Restarting all containers")]
+    ended = attempt("c", 0, EXITED, code=137, finished=NOW)
+    then = plan(whole, seen(done, ended, asked, images=images), NOW)
+    assert then.actions == [StartContainer("one", 1, "sandbox", 10.0)]
+    again = attempt("one", 1, EXITED, started=NOW, finished=NOW)
+    both = plan(whole, seen(done, again, ended, asked, images=images), NOW)
+    assert both.actions[:2] == [StartContainer("c", 1, "sandbox", 10.0), StartContainer("w", 1, "sandbox", 10.0)]
+    new = (attempt("c", 1, started=NOW), attempt("w", 1, started=NOW))
+    runs = plan(whole, seen(done, again, ended, asked, *new, images=images), NOW)
+    assert [type(one) for one in runs.actions] == [Remove]
 
 
 def test_a_deleted_pod_is_cleaned_up_and_then_finished() -> None:
@@ -184,11 +246,16 @@ def test_a_new_image_and_a_failed_probe_replace_the_container() -> None:
 
 
 def test_the_deadline_ends_the_pod() -> None:
-    whole = pod(activeDeadlineSeconds=60)
+    deadline = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+    whole = pod(activeDeadlineSeconds=60, restartPolicy="Never")
     assert plan(whole, seen(attempt("c"), start_time=NOW - 59), NOW).wake_at == NOW + 1
     late = plan(whole, seen(attempt("c"), start_time=NOW - 60), NOW)
-    assert late.failed == ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+    assert late.failed == deadline
     assert [type(one) for one in late.actions] == [Kill]
+    obeyed = attempt("c", 0, EXITED, code=0, finished=NOW)
+    assert plan(whole, seen(obeyed, start_time=NOW - 60), NOW).failed == deadline
+    in_time = attempt("c", 0, EXITED, code=0, finished=NOW - 1)
+    assert plan(whole, seen(in_time, start_time=NOW - 60), NOW).failed is None
 
 
 def test_failures_are_shown_and_tried_again_in_time() -> None:

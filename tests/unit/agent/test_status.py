@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from moorage_agent.engine.contract import State
-from moorage_agent.pods.observed import Attempt, Health, Observed, Termination
+from moorage_agent.pods.observed import Attempt, Health, Observed, Termination, Verdict
 from moorage_agent.pods.plan import plan
 from moorage_agent.pods.status import HostFacts, pod_status
 from tests.unit.agent.documents import Document, attempt, container, pod, sandbox, seen
@@ -89,6 +89,104 @@ def test_ready_needs_all_containers_and_gates() -> None:
     assert conditions(gated)["Ready"] == ("False", "ReadinessGatesNotReady")
     whole["status"]["conditions"] = [{"type": "example.com/lb", "status": "True"}]
     assert conditions(status(whole, seen(*both, health=health)))["Ready"] == ("True", None)
+
+
+def test_the_message_of_readiness_gates_names_each() -> None:
+    gates = [{"conditionType": "example.com/a"}, {"conditionType": "example.com/b"}]
+    whole = pod(readinessGates=gates)
+    whole["status"]["conditions"] = [{"type": "example.com/b", "status": "False"}]
+    found = status(whole, seen(attempt("c"), health={"c-0": Health()}))
+    ready = next(one for one in found["conditions"] if one["type"] == "Ready")
+    assert ready["message"] == (
+        'corresponding condition of pod readiness gate "example.com/a" does not exist., '
+        'the status of pod readiness gate "example.com/b" is not "True", but False'
+    )
+
+
+def test_no_phase_is_final_while_anything_runs() -> None:
+    proxy = container("proxy", restartPolicy="Always")
+    whole = pod(initContainers=[proxy], restartPolicy="Never")
+    whole["status"]["phase"] = "Running"
+    done = attempt("c", 0, EXITED, finished=NOW)
+    assert status(whole, seen(done, attempt("proxy")))["phase"] == "Running"
+    ended = status(whole, seen(done, attempt("proxy", 0, EXITED, code=137, finished=NOW)))
+    assert ended["phase"] == "Succeeded"
+    assert conditions(ended)["Initialized"] == ("True", "PodCompleted")
+    assert conditions(ended)["Ready"] == ("False", "PodCompleted")
+    late = pod(activeDeadlineSeconds=1)
+    late["status"]["phase"] = "Running"
+    assert status(late, seen(attempt("c"), start_time=NOW - 60))["phase"] == "Running"
+    over = status(late, seen(attempt("c", 0, EXITED, code=0, finished=NOW), start_time=NOW - 60))
+    assert (over["phase"], over["reason"]) == ("Failed", "DeadlineExceeded")
+    assert conditions(over)["Ready"] == ("False", "PodFailed")
+
+
+@pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (143, "Failed")])
+def test_a_deleted_pod_has_a_final_phase_before_it_goes(code: int, phase: str) -> None:
+    whole = pod()
+    whole["status"]["phase"] = "Running"
+    end = Termination(30.0)
+    assert status(whole, seen(attempt("c"), termination=end))["phase"] == "Running"
+    ended = attempt("c", 0, EXITED, code=code, finished=NOW)
+    assert status(whole, seen(ended, termination=end))["phase"] == phase
+
+
+def test_what_was_never_started_has_an_end_when_its_pod_has() -> None:
+    never = status(pod(), seen(termination=Termination(30.0)))
+    assert never["phase"] == "Failed"
+    lost = never["containerStatuses"][0]["state"]["terminated"]
+    assert (lost["reason"], lost["exitCode"]) == ("ContainerStatusUnknown", 137)
+    # Containers that had no turn yet go on waiting: the init container's failure says it all.
+    whole = pod(initContainers=[container("one"), container("two")], restartPolicy="Never")
+    failed = status(whole, seen(attempt("one", 0, EXITED, code=1, finished=NOW), images=("one",)))
+    assert failed["phase"] == "Failed"
+    assert failed["initContainerStatuses"][1]["state"] == {"waiting": {"reason": "PodInitializing"}}
+    assert failed["containerStatuses"][0]["state"] == {"waiting": {"reason": "PodInitializing"}}
+
+
+def test_a_pod_that_was_not_let_in_says_nothing_of_containers() -> None:
+    verdict = Verdict("SysctlForbidden", "Pod was rejected: forbidden sysctl", 0.0, refused=True)
+    found = status(pod(), Observed(start_time=NOW, verdict=verdict))
+    assert (found["phase"], found["reason"]) == ("Failed", "SysctlForbidden")
+    assert "containerStatuses" not in found
+
+
+def test_a_container_does_not_run_before_its_hook_has() -> None:
+    whole = pod(container("c", lifecycle={"postStart": {"exec": {"command": ["x"]}}}))
+    found = status(whole, seen(attempt("c"), starting=frozenset({"c"}), busy=frozenset({"c"})))
+    assert found["phase"] == "Pending"
+    entry = found["containerStatuses"][0]
+    assert entry["state"] == {"waiting": {"reason": "ContainerCreating"}}
+    assert (entry["ready"], entry["started"]) == (False, False)
+
+
+def test_entries_are_sorted_by_name_and_tell_their_mounts() -> None:
+    mounts = [{"name": "v", "mountPath": "/v"}, {"name": "r", "mountPath": "/r", "readOnly": True}]
+    whole = pod(container("z", volumeMounts=mounts), container("a"))
+    found = status(whole, seen(attempt("z"), attempt("a")))["containerStatuses"]
+    assert [one["name"] for one in found] == ["a", "z"]
+    assert found[1]["volumeMounts"] == [
+        {"name": "v", "mountPath": "/v"},
+        {"name": "r", "mountPath": "/r", "readOnly": True, "recursiveReadOnly": "Disabled"},
+    ]
+
+
+def test_an_ephemeral_container_is_never_ready() -> None:
+    whole = pod(ephemeralContainers=[container("look")])
+    entry = status(whole, seen(attempt("c"), attempt("look")))["ephemeralContainerStatuses"][0]
+    assert "running" in entry["state"]
+    assert entry["ready"] is False
+    assert "started" not in entry
+
+
+def test_all_containers_that_start_anew_are_told_of() -> None:
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [88]}}
+    whole = pod(container("c"), container("w", restartPolicy="Never", restartPolicyRules=[rule]), restartPolicy="Never")
+    asked = attempt("w", 0, EXITED, code=88, finished=NOW - 1)
+    going = status(whole, seen(attempt("c"), asked))
+    assert conditions(going)["AllContainersRestarting"] == ("True", None)
+    new = (attempt("c", 1, started=NOW), attempt("w", 1, started=NOW))
+    assert conditions(status(whole, seen(asked, *new)))["AllContainersRestarting"] == ("False", None)
 
 
 def test_a_condition_keeps_its_time_until_it_changes() -> None:

@@ -39,7 +39,35 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"terminationMessagePolicy": "Mail"},
         f'{HERE}.terminationMessagePolicy: Unsupported value: "Mail": supported values: "File", "FallbackToLogsOnError"',
     ),
-    ({"restartPolicy": "Always"}, f"{HERE}.restartPolicy: Forbidden: may not be set for non-init containers"),
+    (
+        {"restartPolicy": "Sometimes"},
+        f'{HERE}.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"',
+    ),
+    (
+        {"restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}]},
+        f"{HERE}.restartPolicy: Required value: must specify restartPolicy when restart rules are used",
+    ),
+    (
+        {"restartPolicy": "Never", "restartPolicyRules": [{"action": "Stop", "exitCodes": {"operator": "In"}}]},
+        f'{HERE}.restartPolicyRules[0].action: Unsupported value: "Stop": '
+        'supported values: "Restart", "RestartAllContainers"',
+    ),
+    (
+        {"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart"}]},
+        f"{HERE}.restartPolicyRules[0].exitCodes: Required value: must be specified",
+    ),
+    (
+        {"restartPolicy": "Never", "restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "Equals"}}]},
+        f'{HERE}.restartPolicyRules[0].exitCodes.operator: Unsupported value: "Equals": '
+        'supported values: "In", "NotIn"',
+    ),
+    (
+        {
+            "restartPolicy": "Never",
+            "restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}] * 21,
+        },
+        f"{HERE}.restartPolicyRules: Too many: 21: must have at most 20 items",
+    ),
     ({"ports": [{"containerPort": 0}]}, f"{HERE}.ports[0].containerPort: Required value"),
     (
         {"ports": [{"containerPort": 99999}]},
@@ -220,8 +248,8 @@ PROBE = {"exec": {"command": ["true"]}}
         ({"name": "main"}, 'spec.initContainers[0].name: Duplicate value: "main"'),
         ({"name": ""}, "spec.initContainers[0].name: Required value"),
         (
-            {"restartPolicy": "Never"},
-            'spec.initContainers[0].restartPolicy: Unsupported value: "Never": supported values: "Always"',
+            {"restartPolicy": "Sometimes"},
+            'spec.initContainers[0].restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", ',
         ),
         (
             {"livenessProbe": PROBE},

@@ -12,8 +12,9 @@ from moorage.resources.core.pods.env_rules import check_env, check_env_from
 from moorage.resources.core.pods.handler_rules import check_lifecycle, check_probes
 from moorage.resources.core.pods.mount_rules import check_devices, check_mounts
 from moorage.resources.core.pods.resource_rules import check_requirements
+from moorage.resources.core.pods.restart_rules import check_restarts
 from moorage.resources.core.pods.security_rules import check_container_context
-from moorage.resources.field_errors import duplicate, forbidden, invalid, not_found, not_supported, required
+from moorage.resources.field_errors import duplicate, forbidden, invalid, not_found, required
 
 Part = Mapping[str, Any]
 
@@ -145,9 +146,7 @@ def check_containers(errors: Errors, path: str, containers: Sequence[Part], arou
             errors.append(duplicate(f"{here}.name", name))
         seen.add(name)
         _check_helpers(errors, here, container, around)
-        if "restartPolicy" in container:
-            # The node runs one restart policy for all regular containers of a pod.
-            errors.append(forbidden(f"{here}.restartPolicy", "may not be set for non-init containers"))
+        check_restarts(errors, here, container)
     _check_host_ports(errors, path, containers)
 
 
@@ -160,8 +159,7 @@ def check_init_containers(
         here = f"{path}[{index}]"
         _check_common(errors, here, container, around)
         policy = container.get("restartPolicy")
-        if policy is not None and policy != "Always":
-            errors.append(not_supported(f"{here}.restartPolicy", policy, ("Always",)))
+        check_restarts(errors, here, container)
         name = container.get("name", "")
         if name in seen:
             errors.append(duplicate(f"{here}.name", name))
