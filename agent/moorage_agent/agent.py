@@ -21,7 +21,7 @@ from moorage.client.informer import Informer
 from moorage.client.resource import PODS
 from moorage_agent import identity, joining
 from moorage_agent.engine import groups, pause
-from moorage_agent.engine.contract import Engine, EngineError
+from moorage_agent.engine.contract import Engine
 from moorage_agent.engine.docker import DockerEngine
 from moorage_agent.images.collection import Collection
 from moorage_agent.images.puller import Images
@@ -30,6 +30,7 @@ from moorage_agent.node import document, machine
 from moorage_agent.node.eviction import Steady
 from moorage_agent.node.guard import Guard
 from moorage_agent.node.registration import Registration
+from moorage_agent.node.runtime import Runtime
 from moorage_agent.node.usage import Meter
 from moorage_agent.objects import Objects
 from moorage_agent.options import AgentOptions
@@ -72,7 +73,6 @@ class Agent:
         self.pods: Pods | None = None
         self.logs: Logs | None = None
         self.streams: Streams | None = None
-        self._sandbox_ready = False
         self._info: dict[str, Any] = {}
         """``status.nodeInfo``; the engine's part of it is filled in when the engine first answers."""
 
@@ -158,7 +158,7 @@ class Agent:
         registration = Registration(
             client,
             about,
-            self._check_engine,
+            Runtime(engine, self._info, lambda: self.pods.unlisted() if self.pods is not None else 0.0).check,
             lambda: steady.of(machine.pressure(data), time.monotonic()),
             lambda: document.Network(network.ready.is_set(), network.lacks),
             lease_interval=options.lease_interval,
@@ -234,30 +234,6 @@ class Agent:
             "stats": Statistics(Meter(self.engine, lambda: pods)).serve,
         }
         return Streams(serve)
-
-    async def _check_engine(self) -> document.Engine:
-        """Whether the engine answers and can run sandboxes."""
-        try:
-            await self.engine.ping()
-            if not self._sandbox_ready:
-                await self._prepare_engine()
-            return document.Engine(True)
-        except EngineError as error:
-            return document.Engine(False, str(error))
-
-    async def _prepare_engine(self) -> None:
-        """Have the sandbox image, and say what an administrator should know of this engine."""
-        name = pause.reference()
-        if await self.engine.image(name) is None:
-            await self.engine.import_image(name, pause.archive(), ["/pause"])
-        info = await self.engine.info()
-        self._info["containerRuntimeVersion"] = f"{info.name}://{info.version}"
-        if not info.live_restore:
-            log.warning(
-                "the engine runs without live-restore: when it restarts, every pod is restarted; "
-                'set "live-restore": true in /etc/docker/daemon.json'
-            )
-        self._sandbox_ready = True
 
     def _describe(self, node_uid: str, data: Path) -> document.Description:
         options = self._options

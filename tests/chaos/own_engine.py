@@ -75,6 +75,16 @@ class OwnEngine:
             self._process.kill()
             await self._process.wait()
 
+    def hang(self) -> None:
+        """Stop dockerd's process: connections are taken, and nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Have it go on."""
+        if self._process is not None and _runs(self._process):
+            self._process.send_signal(signal.SIGCONT)
+
     async def answers(self) -> None:
         """Wait until it does; one that ended by itself is started again, as an init system would."""
 

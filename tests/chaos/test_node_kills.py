@@ -103,9 +103,11 @@ async def _kill_and_check(target: Installation, place: NodePlace) -> None:
     compared = starts.check(pods)
     assert compared, f"{told}: no pod lived through a kill"
     restarts_are_right(place.data, pods, kills.count("engine"))
-    print(
-        f"{told}; {len(pods)} pods, {compared} of them older than a kill; in order {time.monotonic() - begun:.0f} s later"
+    lost = (target.data_dir / "moorage.log").read_text(errors="replace").count("though the engine did not know")
+    older = (
+        f"{len(pods)} pods, {compared} of them older than a kill, {lost} containers that the engine forgot were ended"
     )
+    print(f"{told}; {older}; in order {time.monotonic() - begun:.0f} s later")
 
 
 async def _kill(target: Installation, engine: OwnEngine, killer: Killer, starts: Starts) -> list[str]:

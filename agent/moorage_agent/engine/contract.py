@@ -332,7 +332,9 @@ class Engine(Protocol):
         ...
 
     async def exec(self, container: str, command: Sequence[str], timeout: float) -> ExecResult:
-        """Run a command in a container. Raises TimeoutError, NoSuchContainer, EngineError where it cannot be run."""
+        """Run a command in a container. Raises TimeoutError (for the command, not for an engine that hangs), NoSuchContainer,
+        EngineError where it cannot be run.
+        """
         ...
 
     def logs(self, container: str, options: LogOptions) -> AsyncGenerator[bytes, None]:

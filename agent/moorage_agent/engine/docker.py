@@ -22,6 +22,7 @@ from moorage_agent.engine.contract import (
     Credentials,
     EngineError,
     EngineInfo,
+    EngineUnavailable,
     Event,
     ExecResult,
     Image,
@@ -48,6 +49,10 @@ START = 180.0
 PULL_IDLE = 300.0
 """Seconds without progress after which a pull has failed."""
 EXEC_OUTPUT = 10 * 1024
+SUBSCRIBE = 30.0
+"""Seconds in which a subscription to events must stand."""
+USAGE = 10.0
+"""Seconds for a reading of what a container uses: whoever asks for it waits for many."""
 CONFIRM = 2.0
 """Seconds after which a container that seems lost is looked at again before its processes are ended."""
 ACTIONS = ("start", "die", "oom", "destroy")
@@ -277,14 +282,18 @@ class DockerEngine:
                 self._http.open("POST", f"/exec/{identity}/start", data=start) as answer,
             ):
                 output = await docker_streams.head(docker_streams.frames(answer.content.iter_any()), EXEC_OUTPUT)
-        except TimeoutError:
-            await docker_session.end_command(self._http, identity, container, signal.SIGKILL)
+        except TimeoutError as error:
+            if not await docker_session.end_command(self._http, identity, container, signal.SIGKILL):
+                raise EngineUnavailable("the engine does not answer, so nothing is known of the command") from error
             raise
         state = await self._http.json("GET", f"/exec/{identity}/json")
         return ExecResult(int(state["ExitCode"] or 0), output)
 
     async def logs(self, container: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         """``GET /containers/ID/logs`` on a connection of its own."""
+        await (
+            self.ping()
+        )  # a log that nobody writes to is answered late, too: what hangs is told by what cannot take long
         params = {"stdout": "1", "stderr": "1", "follow": str(int(options.follow))}
         params["timestamps"] = str(int(options.timestamps))
         params["tail"] = "all" if options.tail is None else str(options.tail)
@@ -324,14 +333,14 @@ class DockerEngine:
     async def usage(self, container: str) -> Usage:
         """``GET /containers/ID/stats``, one reading."""
         params = {"stream": "0", "one-shot": "1"}
-        return docker_wire.usage(await self._on(container, "GET", "/stats", params=params))
+        return docker_wire.usage(await self._on(container, "GET", "/stats", params=params, timeout=USAGE))
 
     async def events(self, labels: Mapping[str, str]) -> AsyncGenerator[Event | None, None]:
         """``GET /events``. The engine answers as soon as the subscription stands."""
         filters = orjson.loads(_filters(labels))
         filters.update(type=["container"], event=list(ACTIONS))
         params = {"filters": orjson.dumps(filters).decode()}
-        async with self._http.open("GET", "/events", params=params) as answer:
+        async with self._http.open("GET", "/events", params=params, head=SUBSCRIBE) as answer:
             yield None
             async for line in answer.content:
                 if line.strip():

@@ -70,15 +70,21 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         idle: float | None = None,
+        head: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer to be read as a stream. ``timeout`` is for the whole, ``idle`` between two pieces; None waits for ever."""
-        url = f"{self._root}/v{await self._negotiated()}{path}"
+        """An answer to be read as a stream. ``timeout`` is for the whole, ``idle`` between two pieces, ``head`` until the answer
+        begins; None waits for ever.
+        """
+        url = f"{self._root}/v{await self._negotiated(min(timeout or CALL, CALL))}{path}"
         limits = aiohttp.ClientTimeout(total=timeout, sock_read=idle)
         kind = {"Content-Type": "application/json"} if data is not None else {}
         try:
-            async with self._opened().request(
-                method, url, params=params, data=data, headers={**kind, **(headers or {})}, timeout=limits
-            ) as answer:
+            async with contextlib.AsyncExitStack() as stack:
+                request = self._opened().request(
+                    method, url, params=params, data=data, headers={**kind, **(headers or {})}, timeout=limits
+                )
+                async with asyncio.timeout(head):
+                    answer = await stack.enter_async_context(request)
                 if answer.status >= 400:
                     raise Refused(answer.status, _message(await answer.read()))
                 yield answer
@@ -117,12 +123,14 @@ class Transport:
         if self._session is not None:
             await self._session.close()
 
-    async def _negotiated(self) -> str:
-        """The version to speak, asked once. Docker refuses versions newer than its own and, since 29, those before 1.44."""
+    async def _negotiated(self, timeout: float = CALL) -> str:
+        """The version to speak, asked once, for at most ``timeout`` seconds. Docker refuses versions newer than its own and,
+        since 29, those before 1.44.
+        """
         if not self._version:
             try:
                 async with self._opened().get(
-                    f"{self._root}/version", timeout=aiohttp.ClientTimeout(total=CALL)
+                    f"{self._root}/version", timeout=aiohttp.ClientTimeout(total=timeout)
                 ) as answer:
                     offered = str(orjson.loads(await answer.read())["ApiVersion"])
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError) as error:

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import orjson
 
 from moorage_agent.engine import docker_streams
-from moorage_agent.engine.contract import EngineError, NoSuchContainer, SessionOptions
+from moorage_agent.engine.contract import EngineError, EngineUnavailable, NoSuchContainer, SessionOptions
 from moorage_agent.engine.docker_http import Transport
 
 PIECE = 64 * 1024
@@ -107,13 +107,21 @@ async def started(
             await asyncio.shield(end_command(http, identity, container, signal.SIGHUP))
 
 
-async def end_command(http: Transport, identity: str, container: str, number: signal.Signals) -> None:
-    """Send a signal to a command that runs: the engine has no call for it, but its process is one of this machine's."""
-    with contextlib.suppress(EngineError, OSError):
+async def end_command(http: Transport, identity: str, container: str, number: signal.Signals) -> bool:
+    """Send a signal to a command that runs: the engine has no call for it, but its process is one of this machine's. Returns
+    whether the engine answered.
+    """
+    try:
         state = await http.json("GET", f"/exec/{identity}/json", timeout=5.0)
-        pid = int(state.get("Pid") or 0)
+    except EngineUnavailable:
+        return False
+    except EngineError:
+        return True
+    pid = int(state.get("Pid") or 0)
+    with contextlib.suppress(OSError):
         if state["Running"] and pid > 1 and _is_of(pid, container):
             os.kill(pid, number)
+    return True
 
 
 def _is_of(pid: int, container: str) -> bool:

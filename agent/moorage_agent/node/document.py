@@ -26,10 +26,11 @@ class Description(NamedTuple):
 
 
 class Engine(NamedTuple):
-    """Whether the container engine answers, and if not, why."""
+    """Whether the container engine answers, and if not, why; ``stalled`` says that its containers cannot be listed."""
 
     ready: bool
     problem: str = ""
+    stalled: str = ""
 
 
 class Network(NamedTuple):
@@ -72,17 +73,15 @@ def conditions(
 ) -> list[Document]:
     """Ready, the network's and the three pressures. The time of a condition that has not changed is kept."""
     known = {one["type"]: one for one in old.get("conditions") or ()}
-    not_ready = f"container runtime is down: {engine.problem}"
-    if engine.ready:
-        not_ready = f"container runtime network not ready: {NO_RANGE}"
+    problems = _problems(engine, network)
     wanted = [
         _pressure("MemoryPressure", pressure.memory, "Memory", "memory available"),
         _pressure("DiskPressure", pressure.disk, "Disk", "disk space"),
         _pressure("PIDPressure", pressure.pids, "PID", "PID available"),
         _connected(network),
         ("Ready", "True", "KubeletReady", "the node's agent is posting ready status")
-        if engine.ready and network.ready
-        else ("Ready", "False", "KubeletNotReady", not_ready),
+        if not problems
+        else ("Ready", "False", "KubeletNotReady", problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"),
     ]
     result = []
     for kind, value, reason, message in wanted:
@@ -99,6 +98,18 @@ def conditions(
             }
         )
     return result
+
+
+def _problems(engine: Engine, network: Network) -> list[str]:
+    """Why the node is not Ready, in the kubelet's words and order."""
+    problems = []
+    if not engine.ready:
+        problems.append(f"container runtime is down: {engine.problem}")
+    if engine.stalled:
+        problems.append(f"PLEG is not healthy: {engine.stalled}")
+    if engine.ready and not network.ready:
+        problems.append(f"container runtime network not ready: {NO_RANGE}")
+    return problems
 
 
 def _connected(network: Network) -> tuple[str, str, str, str]:

@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from moorage_agent.engine.contract import Engine, NoSuchContainer, Usage
+from moorage_agent.engine.contract import Engine, EngineUnavailable, NoSuchContainer, Usage
 from moorage_agent.node import machine
 from moorage_agent.pods.observed import Attempt
 
 SHORTEST = 1.0
 LONGEST = 60.0
 """Seconds between two readings that a rate is made of: less is noise, more is history."""
+DEADLINE = 5.0
+"""Seconds in which the engine has to tell what all containers use."""
 AT_ONCE = 8
 """Questions to the engine at the same time."""
 
@@ -76,7 +78,10 @@ class Meter:
         engine: Engine,
         pods: Callable[[], Iterable[Pod]],
         read_machine: Callable[[], Machine] = lambda: Machine(machine.memory_in_use(), machine.cpu_time()),
+        *,
+        deadline: float = DEADLINE,
     ) -> None:
+        self._deadline = deadline
         self._engine = engine
         self._pods = pods
         self._machine = read_machine
@@ -84,7 +89,7 @@ class Meter:
         self._lock = asyncio.Lock()
 
     async def pair(self) -> tuple[Reading, Reading]:
-        """(an earlier reading, the present one). Raises EngineUnavailable."""
+        """(an earlier reading, the present one). Raises EngineError."""
         async with self._lock:
             now = time.monotonic()
             before = self._last
@@ -98,7 +103,7 @@ class Meter:
             return before, present
 
     async def read(self) -> Reading:
-        """How it is now."""
+        """How it is now. What the engine does not tell in time is missing; the node's own part never is."""
         identities = [one.container.id for pod in self._pods() for one in pod.running()]
         slots = asyncio.Semaphore(AT_ONCE)
 
@@ -106,11 +111,18 @@ class Meter:
             async with slots:
                 try:
                     return identity, await self._engine.usage(identity)
-                except NoSuchContainer:
+                except (NoSuchContainer, EngineUnavailable):
                     return None
 
-        found = await asyncio.gather(*map(used, identities))
-        taken = dict(one for one in found if one is not None)
+        asking = [asyncio.ensure_future(used(identity)) for identity in identities]
+        done: set[asyncio.Future[tuple[str, Usage] | None]] = set()
+        try:
+            if asking:
+                done, _ = await asyncio.wait(asking, timeout=self._deadline)
+        finally:
+            for question in asking:
+                question.cancel()
+        taken = dict(found for question in done if (found := question.result()) is not None)
         return Reading(time.monotonic(), time.time(), self._machine(), taken)
 
     async def report(self) -> dict[str, Any]:

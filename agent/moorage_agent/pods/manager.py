@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -60,6 +61,7 @@ class Pods:
         self._adoptions: set[asyncio.Task[None]] = set()
         self._found: dict[str, dict[str, Container]] = {}
         self._lost = asyncio.Event()
+        self._listed_at = time.monotonic()
         self._static = static
         self._beginning: dict[str, PodWorker] = {}
         self._apart: set[str] | None = None
@@ -310,7 +312,12 @@ class Pods:
                 known = worker.history.get(identity)
                 if known is None or (known.container.state is State.RUNNING) != (state is State.RUNNING):
                     worker.look(identity)
+        self._listed_at = time.monotonic()
         await self._sweep(found)
+
+    def unlisted(self) -> float:
+        """Seconds since all containers were last looked at."""
+        return time.monotonic() - self._listed_at
 
     async def _recover_network(self) -> None:
         """Have the network know what runs; a sandbox that nobody connected is ended, and its pod gets another."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from moorage_agent.engine.contract import Container, ContainerSpec, EngineUnavailable
+from moorage_agent.engine.contract import Container, ContainerSpec
 from moorage_agent.engine.fake import FakeEngine
 from moorage_agent.node import usage
 from moorage_agent.node.usage import Machine, Meter
@@ -25,6 +25,7 @@ class Pod:
     pod: Mapping[str, Any] = field(
         default_factory=lambda: {"metadata": {"namespace": "ns", "name": "web", "uid": "u"}, "spec": {}}
     )
+    api_uid: str = "u"
 
     def running(self) -> Sequence[Attempt]:
         attempt = attempt_of(self.container)
@@ -80,8 +81,22 @@ async def test_a_container_that_is_gone_is_left_out(engine: FakeEngine, monkeypa
     assert (await Meter(engine, lambda: [pod], lambda: Machine(0, 0.0)).report())["pods"] == []
 
 
-async def test_an_engine_that_is_away_is_said(engine: FakeEngine) -> None:
+async def test_the_node_is_told_of_also_while_the_engine_is_away(engine: FakeEngine) -> None:
     pod = await _pod(engine)
     engine.available = False
-    with pytest.raises(EngineUnavailable):
-        await Meter(engine, lambda: [pod], lambda: Machine(0, 0.0)).report()
+    report = await Meter(engine, lambda: [pod], lambda: Machine(2**20, 0.0)).report()
+    assert (report["node"]["memory"], report["pods"]) == (2**20, [])
+
+
+async def test_the_node_is_told_of_also_while_the_engine_hangs(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = await _pod(engine)
+
+    async def hang(_container: str) -> usage.Usage:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(engine, "usage", hang)
+    report = await Meter(engine, lambda: [pod], lambda: Machine(2**20, 0.0), deadline=0.05).report()
+    assert (report["node"]["memory"], report["pods"]) == (2**20, [])
