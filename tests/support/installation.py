@@ -58,6 +58,11 @@ class Installation:
         """The API's address."""
         return f"https://127.0.0.1:{self.port}"
 
+    @property
+    def static_pods(self) -> Path:
+        """The folder of the pods that the session's node runs by itself."""
+        return self.data_dir.parent / "static"
+
     def run(self, command: str, *arguments: str, stdin: str = "", **environment: str) -> Result:
         """``moorage COMMAND --data-dir ...``; may fail."""
         return moorage(*command.split(), "--data-dir", str(self.data_dir), *arguments, stdin=stdin, **environment)
@@ -121,7 +126,8 @@ def new_installation() -> Iterator[Installation]:
 def installation() -> Iterator[Installation]:
     """The session's installation, with the node ``test-node`` on the real Docker Engine."""
     with new_installation() as made:
-        made.up("--node", "test-node")
+        made.static_pods.mkdir()
+        made.up("--node", "test-node", "--pod-manifest-path", str(made.static_pods))
         yield made
 
 

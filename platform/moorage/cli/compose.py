@@ -91,7 +91,9 @@ def _authority(certificate: Path | None, key: Path | None) -> Authority | None:
         raise SetupError(f"--client-ca-file, --client-ca-key-file: {error}") from None
 
 
-async def run_agent(server: str, token_file: Path, ca_file: Path | None, node: str, data_dir: Path) -> None:
+async def run_agent(
+    server: str, token_file: Path, ca_file: Path | None, node: str, data_dir: Path, static_pods: Path | None = None
+) -> None:
     """Run a node's agent. Returns after SIGTERM; its pods go on. Raises SetupError."""
     from moorage_agent.agent import Agent
     from moorage_agent.identity import IdentityError
@@ -103,6 +105,7 @@ async def run_agent(server: str, token_file: Path, ca_file: Path | None, node: s
         node=node or host_node_name(),
         token_file=token_file,
         ca_file=ca_file,
+        static_pods=static_pods,
         on_ready=notice.ready,
         docker=os.environ.get("DOCKER_HOST") or DOCKER,
     )

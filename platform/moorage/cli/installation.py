@@ -14,6 +14,7 @@ from moorage.cli.options import (
     AdmissionConfig,
     DataDir,
     LogLevel,
+    ManifestPath,
     PoolOption,
     admission_arguments,
     fail,
@@ -48,6 +49,7 @@ def up(
     ] = "",
     node: Annotated[list[str] | None, typer.Option(help="Run a node of this name; may be repeated.")] = None,
     no_node: Annotated[bool, typer.Option("--no-node", help="Run the control plane only.")] = False,
+    pod_manifest_path: ManifestPath = None,
     fake_nodes: Annotated[
         int, typer.Option(help="Run so many nodes that only pretend to run pods, in place of a real one.")
     ] = 0,
@@ -113,6 +115,7 @@ def up(
             pod_cidr=pod_cidr,
             service_cidr=service_cidr,
             load_balancer_pool=load_balancer_pool,
+            pod_manifest_path=pod_manifest_path,
             server_arguments=[
                 *vouching.arguments(authentication_config, service_account_issuer, issuer, oidc_ca_file),
                 *admission_arguments(admission_control_config_file),

@@ -33,6 +33,14 @@ PoolOption = Annotated[
         "--load-balancer-pool", help="A network whose addresses Services of type LoadBalancer get; none if empty."
     ),
 ]
+ManifestPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--pod-manifest-path",
+        resolve_path=True,
+        help="A folder of manifests: pods that the node runs by itself (static pods).",
+    ),
+]
 LogLevel = Annotated[str, typer.Option("--log-level", help="DEBUG, INFO, WARNING or ERROR.")]
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from moorage.cli import vouching
-from moorage.cli.options import AdmissionConfig, LogLevel, PoolOption, fail
+from moorage.cli.options import AdmissionConfig, LogLevel, ManifestPath, PoolOption, fail
 from moorage.supervisor.ranges import POD_RANGE, SERVICE_RANGE
 
 REFUSED = 78
@@ -162,13 +162,14 @@ def agent(
     data_dir: Annotated[Path, typer.Option(help="Where volumes and pod logs are kept.")] = Path(
         "/var/lib/moorage-agent"
     ),
+    pod_manifest_path: ManifestPath = None,
     log_level: LogLevel = "INFO",
 ) -> None:
     """Run a node's agent alone: it dials the API server and runs pods on this machine's Docker Engine."""
     _start(log_level)
     from moorage.cli.compose import run_agent
 
-    _run(lambda: run_agent(server, token_file, ca_file, node, data_dir))
+    _run(lambda: run_agent(server, token_file, ca_file, node, data_dir, pod_manifest_path))
 
 
 def fake_nodes(

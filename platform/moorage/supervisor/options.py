@@ -41,6 +41,8 @@ class Options:
     """Nodes with a fake engine, for trying things out at scale."""
     load_balancer_pool: str = ""
     """The network whose addresses Services of type LoadBalancer get; "" for none."""
+    pod_manifest_path: str = ""
+    """The folder of static pods, which every node here runs; "" for none."""
 
     @property
     def every_node(self) -> Sequence[str]:
@@ -62,6 +64,7 @@ class Options:
         service_cidr: str = "",
         fake_nodes: int = 0,
         load_balancer_pool: str = "",
+        pod_manifest_path: Path | None = None,
     ) -> Options:
         """Options that can work. Raises SetupError with the sentence for the user."""
         if nodes and no_node:
@@ -78,6 +81,7 @@ class Options:
         pods = str(ranges.network(pod_cidr, "--pod-cidr")) if pod_cidr else ""
         services = str(ranges.network(service_cidr, "--service-cidr")) if service_cidr else ""
         directory = str(data_dir.expanduser().absolute())
+        manifests = str(pod_manifest_path.expanduser().absolute()) if pod_manifest_path is not None else ""
         return cls(
             directory,
             listen,
@@ -89,6 +93,7 @@ class Options:
             services,
             fake_nodes,
             str(ranges.network(load_balancer_pool, POOL_OPTION, 1)) if load_balancer_pool else "",
+            manifests,
         )
 
     def encode(self) -> str:

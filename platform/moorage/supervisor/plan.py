@@ -45,6 +45,7 @@ def client_parts(layout: Layout, options: Options, ranges: Ranges) -> Sequence[P
     parts = [PartSpec("controllers", controllers, identity)]
     for node in options.nodes:
         own = ["--token-file", str(layout.node_token(node)), "--node", node, "--data-dir", str(layout.agent(node))]
+        own += ["--pod-manifest-path", options.pod_manifest_path] if options.pod_manifest_path else []
         parts.append(PartSpec(f"agent/{node}", [*PROGRAM, "agent", *way, *own]))
     if options.fake_nodes:
         own = ["--count", str(options.fake_nodes), "--token-files", str(layout.node_token(""))]
