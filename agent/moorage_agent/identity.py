@@ -14,6 +14,9 @@ import orjson
 
 from moorage_agent.pods.labels import Owner
 
+CLUSTER_DIGITS = 32
+"""Of the hash of the CA certificate, in hex."""
+
 
 class IdentityError(Exception):
     """The agent must not start: it would meddle with what is another's. The text says what to do."""
@@ -24,7 +27,7 @@ def cluster_uid(ca_pem: str) -> str:
     der = ssl.PEM_cert_to_DER_cert(
         ca_pem[ca_pem.index("-----BEGIN") :].split("-----END")[0] + "-----END CERTIFICATE-----"
     )
-    return hashlib.sha256(der).hexdigest()[:32]
+    return hashlib.sha256(der).hexdigest()[:CLUSTER_DIGITS]
 
 
 def remember(data: Path, node: str, cluster: str) -> tuple[Owner, str]:

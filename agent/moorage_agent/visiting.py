@@ -1,4 +1,4 @@
-"""Being in another process' network for a moment: sockets that are made meanwhile stay there (network_namespaces(7)).
+"""Being in another network for a moment: sockets that are made meanwhile stay there (network_namespaces(7)).
 
 A thread is moved, never a child process: a child of ``fork`` shares the event loop's wake-up socket, so a signal that ends
 the child would be taken for one of the agent's own.
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
+_OWN = "/proc/thread-self/ns/net"
 
 
 @contextlib.contextmanager
@@ -21,22 +22,49 @@ def network_of(pid: int) -> Iterator[None]:
 
     For threads that do nothing else: never the event loop's.
     """
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        with network(there):
+            yield
+    finally:
+        os.close(there)
+
+
+@contextlib.contextmanager
+def network(descriptor: int) -> Iterator[None]:
+    """The same for a network that a descriptor stands for."""
+    home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _enter(descriptor)
         try:
-            _enter(there)
-            try:
-                yield
-            finally:
-                _enter(home)
+            yield
         finally:
-            os.close(there)
+            _enter(home)
+    finally:
+        os.close(home)
+
+
+def new_network() -> int:
+    """A descriptor of a network with nothing in it; it lives as long as somebody has the descriptor or is in it. Raises OSError.
+
+    For threads that do nothing else.
+    """
+    home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _checked(_libc.unshare(CLONE_NEWNET), "unshare")
+        try:
+            return os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            _enter(home)
     finally:
         os.close(home)
 
 
 def _enter(namespace: int) -> None:
-    if _libc.setns(namespace, CLONE_NEWNET) < 0:
+    _checked(_libc.setns(namespace, CLONE_NEWNET), "setns")
+
+
+def _checked(result: int, call: str) -> None:
+    if result < 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"setns: {os.strerror(number)}")
+        raise OSError(number, f"{call}: {os.strerror(number)}")

@@ -72,16 +72,12 @@ class Cluster:
         networks = [ip_network(text, strict=False) for text in sorted(texts)]
         return tuple(network for network in networks if isinstance(network, IPv4Network))
 
-    def reached(self) -> tuple[IPv4Network, ...]:
-        """Pod networks and addresses of all nodes: nothing on the way there is translated."""
-        found: set[IPv4Network] = set()
-        for node in self.nodes:
-            for network in pod_networks(node):
-                found.add(network)
-            address = internal_address(node)
-            if address is not None:
-                found.add(IPv4Network(address))
-        return tuple(sorted(found))
+    def reached(self, direct: Iterable[IPv4Address]) -> tuple[IPv4Network, ...]:
+        """Pod networks of all nodes, and the addresses ``direct`` of nodes that route to our pods as we do to theirs: nothing
+        on the way there is translated. Nodes beyond a tunnel know our pods only inside of it.
+        """
+        found = {network for node in self.nodes for network in pod_networks(node)}
+        return tuple(sorted(found | {IPv4Network(address) for address in direct}))
 
     def feed(self, loader: Loader, zone: Zone) -> None:
         """From now on, keep ``loader`` (once ``use`` gave it facts) and ``zone`` as the caches are."""

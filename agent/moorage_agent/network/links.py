@@ -10,7 +10,7 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from moorage_agent.visiting import network_of
 NEXT_HOP = "169.254.1.1"
 """What pods route to; the other end of their link answers for it by its written-down neighbour."""
 NUD_PERMANENT, NTF_SELF = 0x80, 0x02
+AF_BRIDGE = 7
 SCOPE_LINK = 253
 PROTOCOL = 129
 """Marks our routes (a number of rt_protos that nobody has)."""
-VXLAN_PORT = 8472
+VXLAN_PORT, VXLAN_OVERHEAD = 8472, 50
+"""Bytes of the headers around each packet (RFC 7348)."""
 
 
 class LinkError(Exception):
@@ -79,9 +81,20 @@ class Links:
                 self._netlink.addr("add", index=number, address=str(address), prefixlen=32)
             for network in services:
                 self._netlink.route(
-                    "replace", dst=str(network), oif=number, scope=SCOPE_LINK, prefsrc=str(address), proto=PROTOCOL
+                    "replace",
+                    dst=str(network),
+                    oif=number,
+                    scope=SCOPE_LINK,
+                    prefsrc=str(address),
+                    proto=PROTOCOL,
+                    priority=self._metric,  # another node of the cluster on this machine has its own
                 )
         _write(f"/proc/sys/net/ipv4/conf/{name}/route_localnet", "1")
+
+    def address_of(self, name: str) -> IPv4Address | None:
+        """The address of an interface; None where there is none."""
+        number = self.index(name)
+        return next((IPv4Address(each) for each in self._addresses_of(number)), None) if number else None
 
     def connect(self, name: str, pid: int, address: str) -> None:
         """A link from the node to the namespace of process ``pid``, which gets ``address``."""
@@ -142,29 +155,82 @@ class Links:
         """The VXLAN interface; its number. ``identity`` is the same on all nodes."""
         with _explained(f"making the tunnel {name}"):
             number = self.index(name)
+            if number and self._local_of(number) != local:
+                self._netlink.link("del", index=number)  # this machine has another address than when it was made
+                number = 0
             if not number:
-                self._netlink.link(
-                    "add",
-                    ifname=name,
-                    kind="vxlan",
-                    vxlan_id=identity,
-                    vxlan_port=VXLAN_PORT,
-                    vxlan_local=local,
-                    vxlan_learning=False,
-                    address=hardware(f"vxlan {address}"),
-                )
+                with contextlib.suppress(FileExistsError):  # another node of this machine made it meanwhile
+                    self._make_tunnel(name, identity, local)
                 number = self.index(name)
-                self._netlink.addr("add", index=number, address=str(address.network_address), prefixlen=32)
+            own = str(address.network_address)
+            if own not in self._addresses_of(number):
+                self._netlink.addr("add", index=number, address=own, prefixlen=32)
             self._netlink.link("set", index=number, state="up")
             return number
 
+    def leave_tunnel(self, name: str, address: str) -> None:
+        """Take a node's address off the tunnel; the last one's takes the tunnel with it. Nothing where there is none."""
+        number = self.index(name)
+        if not number:
+            return
+        with _explained(f"leaving the tunnel {name}", errno.ENODEV, errno.EADDRNOTAVAIL):
+            others = self._addresses_of(number) - {address}
+            if address and others:
+                self._netlink.addr("del", index=number, address=address, prefixlen=32)
+            elif not others:
+                self._netlink.link("del", index=number)
+
+    def _make_tunnel(self, name: str, identity: int, local: str) -> None:
+        try:
+            self._netlink.link(
+                "add",
+                ifname=name,
+                kind="vxlan",
+                vxlan_id=identity,
+                vxlan_port=VXLAN_PORT,
+                vxlan_local=local,
+                vxlan_learning=False,
+                address=hardware(f"vxlan {local}"),
+                mtu=self._mtu_of(local) - VXLAN_OVERHEAD,
+            )
+        except NetlinkError as error:
+            raise (FileExistsError(name) if error.code == errno.EEXIST else error) from error
+
+    def _addresses_of(self, number: int) -> set[str]:
+        return {str(each.get_attr("IFA_ADDRESS")) for each in self._netlink.get_addr(index=number, family=2)}
+
+    def _local_of(self, number: int) -> str:
+        """The address that a tunnel sends from."""
+        (link,) = self._netlink.get_links(number)
+        return str(link.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA", "IFLA_VXLAN_LOCAL") or "")
+
+    def _mtu_of(self, address: str) -> int:
+        """The MTU of the interface that has an address."""
+        for each in self._netlink.get_addr(family=2, address=address):
+            (link,) = self._netlink.get_links(each["index"])
+            return int(link.get_attr("IFLA_MTU"))
+        return 1500
+
     def peer(self, number: int, node: str, network: IPv4Network) -> str:
         """Tell the tunnel where a node's end of it is; returns the router's address there."""
-        router, lladdr = str(network.network_address), hardware(f"vxlan {network}")
+        router, lladdr = str(network.network_address), hardware(f"vxlan {node}")
         with _explained(f"reaching {node} through the tunnel"):
             self._netlink.neigh("replace", dst=router, lladdr=lladdr, ifindex=number, state=NUD_PERMANENT)
             self._netlink.fdb("replace", ifindex=number, lladdr=lladdr, dst=node, state=NUD_PERMANENT, flags=NTF_SELF)
         return router
+
+    def keep_peers(self, number: int, wanted: Mapping[str, str]) -> None:
+        """Forget all ends of the tunnel but those of ``wanted``: nodes by the router's address there."""
+        with _explained("forgetting nodes that are gone", errno.ENOENT, errno.ENODEV):
+            for each in self._netlink.get_neighbours(family=2, ifindex=number):
+                router = str(each.get_attr("NDA_DST"))
+                if each["state"] & NUD_PERMANENT and router not in wanted:
+                    self._netlink.neigh("del", dst=router, ifindex=number)
+            nodes = set(wanted.values())
+            for each in self._netlink.get_neighbours(family=AF_BRIDGE, ifindex=number):
+                node, lladdr = each.get_attr("NDA_DST"), each.get_attr("NDA_LLADDR")
+                if node and str(node) not in nodes:
+                    self._netlink.fdb("del", ifindex=number, lladdr=lladdr, dst=str(node), flags=NTF_SELF)
 
 
 def _netlink_within(pid: int) -> IPRoute:

@@ -98,8 +98,10 @@ def remove(cluster: str, node: str) -> None:
         try:
             for network in links.routes():
                 links.drop_route(network)
-            for name in (*links.starting_with(own.pods), own.tunnel, own.gateway):
+            pods = links.address_of(own.gateway)
+            for name in (*links.starting_with(own.pods), own.gateway):
                 links.remove(name)
+            links.leave_tunnel(own.tunnel, str(pods - 1) if pods is not None else "")
         finally:
             links.close()
     except (OSError, LinkError) as error:

@@ -11,7 +11,8 @@ FIRST_METRIC, FIRST_TUNNELS = 0x100000, 4096
 
 class Names(NamedTuple):
     """``pods`` is how the names of the pods' interfaces begin, ``gateway`` the interface that has the node's own address,
-    ``metric`` what marks this node's routes, ``tunnels`` the number that all tunnels of the cluster have.
+    ``metric`` what marks this node's routes, ``tunnels`` the number that all tunnels of the cluster have: the kernel allows one
+    of a number and port in a network, so the nodes of a cluster that share a machine share ``tunnel``.
     """
 
     table: str
@@ -31,4 +32,5 @@ def names(cluster: str, node: str) -> Names:
     mark = hashlib.sha256(f"{cluster}/{node}".encode()).hexdigest()[:5]
     tunnels = int.from_bytes(hashlib.sha256(cluster.encode()).digest()[:2], "big")
     metric = FIRST_METRIC + int(mark, 16)
-    return Names(f"moorage-{mark}", f"m{mark}p", f"m{mark}g", f"m{mark}v", metric, FIRST_TUNNELS + tunnels)
+    tunnel = f"m{hashlib.sha256(cluster.encode()).hexdigest()[:5]}v"
+    return Names(f"moorage-{mark}", f"m{mark}p", f"m{mark}g", tunnel, metric, FIRST_TUNNELS + tunnels)

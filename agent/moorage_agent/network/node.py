@@ -202,8 +202,9 @@ class KernelNetwork:
         gateway = pods.network_address + 1
         ranges, nodes = self._cluster.ranges(), list(self._cluster.nodes)
         local = str(internal_address(own) or gateway)
-        await self._do(lambda links: self._set_links(links, gateway, ranges, nodes, local, pods))
-        facts = Facts(self._node, self._names.pods, gateway, pods, ranges, self._cluster.reached())
+        ways = await self._do(lambda links: self._set_links(links, gateway, ranges, nodes, local, pods))
+        direct = {way.router for way in ways if not way.tunnelled} | {IPv4Address(local)}
+        facts = Facts(self._node, self._names.pods, gateway, pods, ranges, self._cluster.reached(direct))
         if facts != self._facts:
             self._facts = facts
             self._put_base()
@@ -218,15 +219,18 @@ class KernelNetwork:
         nodes: Sequence[Mapping[str, Any]],
         local: str,
         pods: IPv4Network,
-    ) -> None:
+    ) -> Sequence[routes.Way]:
+        """Make gateway, routes and tunnel; returns the ways to other nodes, those of this machine too."""
         forward()
         links.gateway(self._names.gateway, gateway, ranges)
         near = links.own_networks()
         here = {str(network) for network in near}
-        wanted = [way for way in routes.ways(nodes, self._node, near) if str(way.network) not in here]
-        wanted = [way for way in wanted if str(way.router) != local]  # another node of this machine: its links are ours
+        ways = routes.ways(nodes, self._node, near)
+        # Another node of this machine has its links beside ours.
+        wanted = [way for way in ways if str(way.router) != local and str(way.network) not in here]
         routes.apply(links, wanted, self._names, local, pods)
         forwarding.allow(self._names)
+        return ways
 
     def _put_base(self) -> None:
         if self._facts is not None:

@@ -20,14 +20,21 @@ class Way(NamedTuple):
 
 
 def ways(nodes: Iterable[Mapping[str, Any]], own: str, near: Sequence[IPv4Network]) -> list[Way]:
-    """One way to each network of another node. ``near`` are the networks that are reached without a router."""
+    """One way to each network of another node. ``near`` are the networks that are reached without a router.
+
+    A route needs both nodes' addresses in one of them: the other node then comes to the same answer, and neither sends into a
+    tunnel whose other end was not made.
+    """
+    every = list(nodes)
     found = []
-    mine = {str(network) for node in nodes if node["metadata"]["name"] == own for network in pod_networks(node)}
-    for node in nodes:
+    self = next((node for node in every if node["metadata"]["name"] == own), None)
+    mine = {str(network) for network in pod_networks(self)} if self is not None else set()
+    local = internal_address(self) if self is not None else None
+    for node in every:
         address = internal_address(node)
         if node["metadata"]["name"] == own or address is None:
             continue
-        direct = any(address in network for network in near if network.prefixlen)
+        direct = local is not None and any(address in each and local in each for each in near if each.prefixlen)
         found += [Way(each, address, not direct) for each in pod_networks(node) if str(each) not in mine]
     return sorted(found)
 
@@ -46,3 +53,6 @@ def apply(links: Links, wanted: Sequence[Way], names: Names, local: str, pods: I
             links.set_route(str(way.network), str(way.router))
     for network in set(present) - {str(way.network) for way in wanted}:
         links.drop_route(network)
+    number = number or links.index(names.tunnel)
+    if number:
+        links.keep_peers(number, {str(way.network.network_address): str(way.router) for way in wanted if way.tunnelled})

@@ -74,7 +74,7 @@ async def run_controllers(
 
     async with client:
         await _reachable(client)
-        await _until_stopped(stand)
+        await until_stopped(stand)
 
 
 def _authority(certificate: Path | None, key: Path | None) -> Authority | None:
@@ -110,7 +110,7 @@ async def run_agent(
         docker=os.environ.get("DOCKER_HOST") or DOCKER,
     )
     try:
-        await _until_stopped(Agent(options).run)
+        await until_stopped(Agent(options).run)
     except (IdentityError, JoinTokenError, ClientError, OSError) as error:
         raise SetupError(str(error)) from None
 
@@ -127,7 +127,7 @@ async def run_fake_nodes(server: str, token_files: str, ca_file: Path | None, co
         return Path(token_files + node)
 
     try:
-        await _until_stopped(lambda: simulation.run(options, count, token_of, notice.ready))
+        await until_stopped(lambda: simulation.run(options, count, token_of, notice.ready))
     except (IdentityError, JoinTokenError, ClientError, OSError) as error:
         raise SetupError(str(error)) from None
 
@@ -179,7 +179,7 @@ async def _reachable(client: ApiClient) -> None:
             return
 
 
-async def _until_stopped(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def until_stopped(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run ``work`` until it ends or SIGTERM comes; then cancel it, and let it end cleanly."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

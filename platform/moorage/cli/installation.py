@@ -48,6 +48,10 @@ def up(
         ),
     ] = "",
     node: Annotated[list[str] | None, typer.Option(help="Run a node of this name; may be repeated.")] = None,
+    node_apart: Annotated[
+        list[str] | None,
+        typer.Option(help="Run one more node, with a network and a Docker Engine of its own; may be repeated."),
+    ] = None,
     no_node: Annotated[bool, typer.Option("--no-node", help="Run the control plane only.")] = False,
     pod_manifest_path: ManifestPath = None,
     fake_nodes: Annotated[
@@ -70,11 +74,11 @@ def up(
     oidc_ca_file: vouching.CaFile = None,
     oidc_scope: vouching.Scope = None,
     service_account_issuer: vouching.AccountIssuer = "",
+    admission_control_config_file: AdmissionConfig = None,
     log_level: LogLevel = "INFO",
 ) -> None:
     """Start the platform: database, API server, controllers, and a node on this machine's Docker Engine.
 
-    admission_control_config_file: AdmissionConfig = None,
     A second start with the same data directory carries on where the first one ended.
     """
     import asyncio
@@ -109,6 +113,7 @@ def up(
             listen=listen,
             database_url=database_url,
             nodes=node or (),
+            nodes_apart=node_apart or (),
             no_node=no_node,
             fake_nodes=fake_nodes,
             log_level=log_level,

@@ -163,13 +163,21 @@ def agent(
         "/var/lib/moorage-agent"
     ),
     pod_manifest_path: ManifestPath = None,
+    apart: Annotated[
+        bool,
+        typer.Option(
+            "--apart", help="Give the node a network and a Docker Engine of its own, for several nodes on one machine."
+        ),
+    ] = False,
     log_level: LogLevel = "INFO",
 ) -> None:
     """Run a node's agent alone: it dials the API server and runs pods on this machine's Docker Engine."""
     _start(log_level)
+    from moorage.cli.apart import run_node_apart
     from moorage.cli.compose import run_agent
 
-    _run(lambda: run_agent(server, token_file, ca_file, node, data_dir, pod_manifest_path))
+    start = run_node_apart if apart else run_agent
+    _run(lambda: start(server, token_file, ca_file, node, data_dir, pod_manifest_path))
 
 
 def fake_nodes(

@@ -43,11 +43,13 @@ class Options:
     """The network whose addresses Services of type LoadBalancer get; "" for none."""
     pod_manifest_path: str = ""
     """The folder of static pods, which every node here runs; "" for none."""
+    nodes_apart: Sequence[str] = ()
+    """Nodes with a network and a Docker Engine of their own."""
 
     @property
     def every_node(self) -> Sequence[str]:
         """Names of the nodes that run here, the fake ones too."""
-        return (*self.nodes, *(f"{FAKE}-{number}" for number in range(self.fake_nodes)))
+        return (*self.nodes, *self.nodes_apart, *(f"{FAKE}-{number}" for number in range(self.fake_nodes)))
 
     @classmethod
     def checked(
@@ -65,6 +67,7 @@ class Options:
         fake_nodes: int = 0,
         load_balancer_pool: str = "",
         pod_manifest_path: Path | None = None,
+        nodes_apart: Sequence[str] = (),
     ) -> Options:
         """Options that can work. Raises SetupError with the sentence for the user."""
         if nodes and no_node:
@@ -72,10 +75,11 @@ class Options:
         if not 0 <= fake_nodes <= MOST_FAKES:
             raise SetupError(f"--fake-nodes {fake_nodes}: must be a number from 0 to {MOST_FAKES}")
         names = list(nodes) or ([] if no_node or fake_nodes else [default_node_name()])
-        for name in names:
+        every = [*names, *nodes_apart]
+        for name in every:
             check_node_name(name)
-        if len(set(names)) < len(names):
-            raise SetupError(f"--node: each node needs a name of its own, but these were given: {', '.join(names)}")
+        if len(set(every)) < len(every):
+            raise SetupError(f"--node: each node needs a name of its own, but these were given: {', '.join(every)}")
         Listen.parse(listen)
         check_database_url(database_url)
         pods = str(ranges.network(pod_cidr, "--pod-cidr")) if pod_cidr else ""
@@ -94,6 +98,7 @@ class Options:
             fake_nodes,
             str(ranges.network(load_balancer_pool, POOL_OPTION, 1)) if load_balancer_pool else "",
             manifests,
+            tuple(nodes_apart),
         )
 
     def encode(self) -> str:

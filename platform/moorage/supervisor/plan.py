@@ -14,6 +14,8 @@ from moorage.supervisor.ranges import Ranges
 
 PROGRAM = (sys.executable, "-m", "moorage.cli")
 DATABASE_URL_VARIABLE = "MOORAGE_DATABASE_URL"
+STOP_SECONDS, APART_STOP_SECONDS = 10.0, 45.0
+"""An agent leaves its pods; a node apart ends its engine and the containers in it."""
 IDENTITY_VARIABLE = "MOORAGE_IDENTITY"
 """Names a candidate for leadership. A data directory has one, so that a new process takes over from a killed one at once."""
 
@@ -43,10 +45,13 @@ def client_parts(layout: Layout, options: Options, ranges: Ranges) -> Sequence[P
     controllers = [*PROGRAM, "controllers", *token, *way, *signing, "--pod-cidr", ranges.pods]
     controllers += ["--load-balancer-pool", options.load_balancer_pool] if options.load_balancer_pool else []
     parts = [PartSpec("controllers", controllers, identity)]
-    for node in options.nodes:
+    for node in (*options.nodes, *options.nodes_apart):
         own = ["--token-file", str(layout.node_token(node)), "--node", node, "--data-dir", str(layout.agent(node))]
         own += ["--pod-manifest-path", options.pod_manifest_path] if options.pod_manifest_path else []
-        parts.append(PartSpec(f"agent/{node}", [*PROGRAM, "agent", *way, *own]))
+        apart = node in options.nodes_apart
+        own += ["--apart"] if apart else []
+        seconds = APART_STOP_SECONDS if apart else STOP_SECONDS
+        parts.append(PartSpec(f"agent/{node}", [*PROGRAM, "agent", *way, *own], stop_seconds=seconds))
     if options.fake_nodes:
         own = ["--count", str(options.fake_nodes), "--token-files", str(layout.node_token(""))]
         own += ["--data-dir", str(layout.agent("fakes"))]

@@ -184,18 +184,12 @@ def _services(facts: Facts) -> tuple[Rule, ...]:
         )
         for network in facts.services
     )
-    from_loopback = (
-        *ex.destination_is_local(),
-        *ex.in_network(LOOPBACK, of_source=True),
-        *ex.add_mark(MASQUERADE),
-    )
     host_ip_ports = (*load_tuple(), ex.lookup(HOST_IP_PORTS, word(0), into=word(0)), ex.redirect())
     load = (ex.protocol(word(0)), ex.destination_port(word(1)))
     host_ports = (*ex.destination_is_local(), *load, ex.lookup(HOST_PORTS, word(0), into=word(0)), ex.redirect())
     return (
         *strangers,
         _by_tuple(SERVICE_IPS),
-        from_loopback,
         host_ip_ports,
         host_ports,
         _by_port(NODE_PORTS),
@@ -205,7 +199,11 @@ def _services(facts: Facts) -> tuple[Rule, ...]:
 def _postrouting(facts: Facts) -> tuple[Rule, ...]:
     to_pods = ex.output_is(facts.prefix, prefix=True)
     as_gateway = (ex.immediate(facts.gateway.packed), ex.translate_source())
+    # What this machine's programs send to a port at a loopback address leaves it only where a pod has the port.
+    from_loopback = ex.in_network(LOOPBACK, of_source=True)
     return (
+        (*to_pods, *from_loopback, *as_gateway),
+        (*ex.output_is("lo", operation=ex.NOT_EQUAL), *from_loopback, ex.masquerade()),
         (*to_pods, *ex.take_mark(MASQUERADE), *as_gateway),
         (*ex.take_mark(MASQUERADE), ex.masquerade()),
         (ex.source(word(0)), ex.destination(word(1)), ex.lookup(HAIRPIN), *as_gateway),

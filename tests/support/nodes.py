@@ -1,0 +1,66 @@
+"""More nodes for an installation that runs: on the same engine, or apart with an engine and a network of their own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage_agent.network.making import obstacle
+from tests.support.docker import IMAGE, busybox_archive
+from tests.support.installation import MOORAGE, Installation, moorage
+
+END_SECONDS = 60.0
+
+
+def missing() -> str:
+    """Why there can be no node apart here; "" where there can."""
+    programs = [each for each in ("dockerd", "containerd", "nsenter") if shutil.which(each) is None]
+    return obstacle("unix:///var/run/docker.sock") or (f"there is no {' and no '.join(programs)}" if programs else "")
+
+
+@dataclass(frozen=True)
+class MoreNode:
+    """A node that runs; ``engine`` is the address of its own engine, "" where it shares the machine's."""
+
+    name: str
+    data: Path
+    engine: str
+    process: subprocess.Popen[bytes]
+
+    def log(self) -> str:
+        """What its agent has written."""
+        return (self.data.parent / "log").read_text(errors="replace")[-5000:]
+
+    def import_image(self) -> None:
+        """Have the tests' image in its engine."""
+        command = ["docker", "--host", self.engine, "import", "-", IMAGE]
+        subprocess.run(command, input=busybox_archive(), capture_output=True, check=True)
+
+
+@contextmanager
+def more_node(installation: Installation, name: str, *, apart: bool) -> Iterator[MoreNode]:
+    """Start ``moorage agent`` with a join token; at the end it and all that it made are removed. It may not be ready yet."""
+    with tempfile.TemporaryDirectory(prefix="moorage-node-") as folder:
+        data, token = Path(folder) / "data", Path(folder) / "token"
+        installation.do("tokens create", "--node", name, "--out", str(token))
+        command = [MOORAGE, "agent", "--server", installation.url, "--token-file", str(token), "--node", name]
+        command += ["--data-dir", str(data), *(["--apart"] if apart else [])]
+        with (Path(folder) / "log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        engine = f"unix://{data}/engine/docker.sock" if apart else ""
+        made = MoreNode(name, data, engine, process)
+        try:
+            yield made
+        except BaseException:
+            print(made.log())
+            raise
+        finally:
+            process.terminate()
+            process.wait(END_SECONDS)
+            removed = moorage("remove", "--yes", "--data-dir", str(data))
+            assert removed.code == 0, removed.err
