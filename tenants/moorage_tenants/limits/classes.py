@@ -26,11 +26,10 @@ _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
-def pod_class(pod: Document) -> Class:
-    """Scopes and priority class of a pod."""
-    spec: Mapping[str, Any] = pod.get("spec") or {}
+def pod_class(spec: Mapping[str, Any]) -> Class:
+    """Scopes and priority class of a pod with this spec."""
     scopes = [TERMINATING if spec.get("activeDeadlineSeconds") is not None else NOT_TERMINATING]
-    scopes.append(BEST_EFFORT_SCOPE if qos_class(pod) == BEST_EFFORT else NOT_BEST_EFFORT)
+    scopes.append(BEST_EFFORT_SCOPE if qos_class({"spec": spec}) == BEST_EFFORT else NOT_BEST_EFFORT)
     if reaches_across(spec):
         scopes.append(CROSS_NAMESPACE)
     found: Class = {"scopes": scopes}

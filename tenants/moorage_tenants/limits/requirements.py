@@ -69,7 +69,7 @@ def failures(quotas: Iterable[Document], pod: Document) -> list[str]:
         missing = missing_of(hard, pod)
         if not missing:
             continue
-        of_pod = of_pod if of_pod is not None else pod_class(pod)
+        of_pod = of_pod if of_pod is not None else pod_class(pod.get("spec") or {})
         if matches(matcher(quota["spec"]), of_pod):
             found.append(f"failed quota: {quota['metadata']['name']}: must specify {missing}")
     return found

@@ -167,3 +167,16 @@ def test_selectable_fields() -> None:
         "status.podIP": "10.0.0.1",
         "status.nominatedNodeName": "",
     }
+
+
+def test_what_is_wrong_with_a_spec_is_wrong_again_in_the_next_pod() -> None:
+    wrong = pod(restartPolicy="Foo")
+    assert problems(POD, wrong) == problems(POD, wrong) != []
+    assert problems(POD, pod(restartPolicy="Never")) == []
+
+
+def test_a_spec_too_long_to_be_remembered_is_judged_as_any_other() -> None:
+    environment = [{"name": f"V{number}", "value": "x" * 100} for number in range(200)]
+    long = pod(containers=[{"name": "c", "image": "i", "env": environment}])
+    assert problems(POD, long) == []
+    assert problems(POD, {**long, "spec": {**long["spec"], "restartPolicy": "Foo"}}) != []

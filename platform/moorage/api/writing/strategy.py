@@ -5,6 +5,7 @@ Source: apiserver/pkg/registry/rest/{create,update,delete}.go.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
 from collections.abc import Callable
@@ -46,6 +47,13 @@ def new_uid() -> str:
 def generate_name(base: str) -> str:
     """``base`` and five random characters that spell no word; a long base is cut (names.SimpleNameGenerator). No secret."""
     return base[:_GENERATED_BASE] + "".join(_chance.choices(_SUFFIX_ALPHABET, k=_SUFFIX_LENGTH))
+
+
+@lru_cache(1024)
+def suffix_of(text: str) -> str:
+    """Five characters that ``generate_name`` might have chosen, the same ones for the same text. No secret."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return "".join(_SUFFIX_ALPHABET[byte % len(_SUFFIX_ALPHABET)] for byte in digest[:_SUFFIX_LENGTH])
 
 
 def metadata_of(document: Document) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from moorage.api.contracts import AdmissionRequest
 from moorage.api.errors import forbidden
-from moorage.api.writing.strategy import generate_name
+from moorage.api.writing.strategy import generate_name, suffix_of
 from moorage.resources.core.pods.declaration import POD
 from moorage.resources.core.serviceaccounts import SERVICE_ACCOUNT
 from moorage.resources.kind import Document, FieldError
@@ -49,7 +49,7 @@ class AccountAdmission:
         spec["serviceAccountName"] = spec["serviceAccount"] = name
         account = await self._account(request, name)
         if self._mount and _automount(spec, account):
-            mount(spec)
+            mount(spec, name)
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = deepcopy(account["imagePullSecrets"])
         if mountable.enforced(account):
@@ -79,11 +79,11 @@ def _automount(spec: Document, account: Document) -> bool:
     return bool(account.get("automountServiceAccountToken", True) if asked is None else asked)
 
 
-def mount(spec: Document) -> None:
+def mount(spec: Document, account: str = DEFAULT) -> None:
     """Mount the account's token into every container that has nothing at its place; idempotent."""
     volumes: list[dict[str, Any]] = spec.get("volumes") or []
     given = [volume["name"] for volume in volumes if volume["name"].startswith(VOLUME_PREFIX) and "projected" in volume]
-    name = given[0] if given else generate_name(VOLUME_PREFIX)
+    name = given[0] if given else _volume_name(account, {volume["name"] for volume in volumes})
     mounted = False
     for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
         mounts = container.get("volumeMounts") or []
@@ -92,6 +92,12 @@ def mount(spec: Document) -> None:
             mounted = True
     if mounted and not given:
         spec["volumes"] = [*volumes, {"name": name, "projected": _projected()}]
+
+
+def _volume_name(account: str, taken: set[str]) -> str:
+    """A name that pods of one template share: what is known of a spec that was seen before holds for the next one, too."""
+    name = VOLUME_PREFIX + suffix_of(account)
+    return generate_name(VOLUME_PREFIX) if name in taken else name
 
 
 def _projected() -> Document:

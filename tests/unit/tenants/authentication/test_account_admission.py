@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -77,9 +78,15 @@ async def test_nothing_is_mounted_twice_or_for_nobody() -> None:
     assert len(spec["volumes"]) == 1
 
 
-async def test_names_of_volumes_differ() -> None:
-    names = {(await admitted(pod()))["volumes"][0]["name"] for _ in range(20)}
-    assert len(names) > 15
+async def test_pods_of_a_template_get_the_same_spec_unless_the_name_of_the_volume_is_taken() -> None:
+    first, second = await admitted(pod()), await admitted(pod())
+    assert first == second
+    name = first["volumes"][0]["name"]
+    assert re.fullmatch("kube-api-access-[a-z0-9]{5}", name)
+    own = {"name": name, "emptyDir": {}}
+    kept, added = (await admitted(pod(volumes=[own])))["volumes"]
+    assert kept == own
+    assert added["name"] != name
 
 
 async def test_an_update_and_a_subresource_change_nothing() -> None:

@@ -272,3 +272,15 @@ def test_a_tenant_sets_rows() -> None:
     limits = CHARGER.limits(kind("Tenant", "tenancy.moorage.io"), tenant, None)
     assert limits is not None
     assert (limits.scope, limits.hard) == ("tenant/acme", {"requests.cpu": 4000, "count/namespaces": 3})
+
+
+def test_a_charge_that_was_seen_before_is_the_same_and_nobody_changes_it_for_the_next() -> None:
+    pod = {"spec": {"containers": [container("100m")]}}
+    first = CHARGER.charge(POD, pod)
+    assert isinstance(first, dict)
+    expected = dict(first)
+    first["cpu"] = 5
+    assert CHARGER.charge(POD, pod) == expected
+    held = {"containerStatuses": [{"name": "c", "resources": {"requests": {"cpu": "300m"}}}]}
+    assert CHARGER.charge(POD, {**pod, "status": held})["cpu"] == 300
+    assert "cpu" not in CHARGER.charge(POD, {**pod, "status": {"phase": "Failed"}})
