@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import uvicorn
 import uvloop
@@ -27,7 +27,7 @@ from moorage import server_database
 from moorage.api.allocation.services import ServiceAllocation
 from moorage.api.app import MoorageApp, build_app
 from moorage.api.config import ApiConfig, Mount
-from moorage.api.contracts import Identity, TransactionRequest, TransactionResult
+from moorage.api.contracts import Admission, Identity, TransactionRequest, TransactionResult
 from moorage.api.serving import ApiServer, accept_client_certificates, server_config
 from moorage.api.tunnel import Peers, Tunnels
 from moorage.resources.builtin import builtin_registry
@@ -42,6 +42,7 @@ from moorage_tenants.audit import AuditEndpoints, TableAuditor
 from moorage_tenants.audit import mounts as audit_mounts
 from moorage_tenants.authentication.requesting import CertificateRequests
 from moorage_tenants.authentication.setup import PREFIXES, Settings, Sources
+from moorage_tenants.authorisation.authorizer import RbacAuthorizer
 from moorage_tenants.authorisation.defaults import brought_up_to_date
 from moorage_tenants.authorisation.flows import TenantFlows
 from moorage_tenants.authorisation.parts import AccessParts, open_access
@@ -147,8 +148,6 @@ async def _compose(
     allocation = ServiceAllocation(registry)
     access = await open_access(store, registry)
     authenticator, authorizer = sources.authenticator, access.authorizer
-    own = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    own.include_router(sources.router(authorizer, auditor))
     transactor = _LateTransactor()
     flows = TenantFlows(authorizer.index.tenants)
     git = GitHostConfig(
@@ -169,17 +168,7 @@ async def _compose(
             authenticator=authenticator,
             authorizer=authorizer,
             charger=ObjectCharger(),
-            admissions=(
-                TenancyAdmission(authorizer),
-                allocation,
-                *limiting(),
-                *sources.admissions,
-                CertificateRequests(authorizer),
-                *secret_parts.admissions,
-                PodSecurity(config.pod_security),
-                QuotaRequirements(),
-                *access.admissions,
-            ),
+            admissions=_admissions(config, secret_parts, sources, access, allocation),
             companions=(
                 *sources.companions,
                 allocation,
@@ -198,7 +187,7 @@ async def _compose(
             handlers=sources.handlers,
             mounts=[
                 Mount("/git", build_git_app(git)),
-                *(Mount(prefix, own) for prefix in PREFIXES),
+                *_own_mounts(sources, authorizer, auditor),
                 *secret_parts.mounts(guard, store, store.secret_versions, transactor),
                 *audit_mounts(AuditEndpoints(guard, store.audit, store)),
             ],
@@ -209,6 +198,34 @@ async def _compose(
     )
     transactor.app = app
     return app, access
+
+
+def _admissions(
+    config: ServerConfig,
+    secret_parts: SecretParts,
+    sources: Sources,
+    access: AccessParts,
+    allocation: ServiceAllocation,
+) -> Sequence[Admission]:
+    """Every policy, in the order in which they see a write: who fills in comes before who bounds what was filled in."""
+    return (
+        TenancyAdmission(access.authorizer),
+        allocation,
+        *limiting(),
+        *sources.admissions,
+        CertificateRequests(access.authorizer),
+        *secret_parts.admissions,
+        PodSecurity(config.pod_security),
+        QuotaRequirements(),
+        *access.admissions,
+    )
+
+
+def _own_mounts(sources: Sources, authorizer: RbacAuthorizer, auditor: TableAuditor) -> Iterator[Mount]:
+    """Logging in, tokens and joining: endpoints of our own beside the Kubernetes API."""
+    own = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    own.include_router(sources.router(authorizer, auditor))
+    return (Mount(prefix, own) for prefix in PREFIXES)
 
 
 class _LateTransactor:
