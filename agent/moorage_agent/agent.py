@@ -51,7 +51,7 @@ from moorage_agent.streams.logs import Logs
 from moorage_agent.streams.serving import Streams
 from moorage_agent.streams.statistics import Statistics
 from moorage_agent.tokens import Tokens
-from moorage_agent.volumes.folders import Emptying
+from moorage_agent.volumes.keeping import Keeping
 from moorage_agent.volumes.store import VolumeStore
 
 log = logging.getLogger(__name__)
@@ -194,7 +194,7 @@ class Agent:
             group.create_task(guard.run(), name="guard")
             group.create_task(_serve_tunnel(client, options.node, streams), name="tunnel")
             group.create_task(network.run(), name="network")
-            group.create_task(Emptying(node).run(), name="volume folders")
+            group.create_task(Keeping(node, lambda: pods).run(), name="volume folders")
             group.create_task(self._announce(registration, pods, network), name="ready")
 
     def _static(self, node: Node, pods: Pods, node_uid: Callable[[], str]) -> tuple[StaticPods, Mirrors]:

@@ -8,9 +8,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from moorage_agent.engine.contract import EngineError
@@ -21,6 +19,7 @@ from moorage_agent.node.eviction import Candidate
 from moorage_agent.node.machine import Pressure
 from moorage_agent.pods.node import Node
 from moorage_agent.pods.observed import Attempt, every_container
+from moorage_agent.volumes.disk import size
 
 log = logging.getLogger(__name__)
 
@@ -144,24 +143,3 @@ class Guard:
                 path = self._node.volumes.path(pod.pod, volume)
                 found[volume["name"]] = await loop.run_in_executor(self._node.files, functools.partial(size, path))
         return found
-
-
-def size(folder: Path) -> float:
-    """Bytes on disk of what is in a folder, its own file system only; what vanishes meanwhile counts nothing. Blocking."""
-    try:
-        device = folder.lstat().st_dev
-    except OSError:
-        return 0.0
-    total, left = 0.0, [folder]
-    while left:
-        try:
-            with os.scandir(left.pop()) as entries:
-                for entry in entries:
-                    found = entry.stat(follow_symlinks=False)
-                    if found.st_dev == device:
-                        total += found.st_blocks * 512
-                        if entry.is_dir(follow_symlinks=False):
-                            left.append(Path(entry.path))
-        except OSError:
-            continue
-    return total

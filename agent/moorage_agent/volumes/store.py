@@ -15,6 +15,7 @@ from typing import Any
 
 from moorage_agent.engine.contract import Mount
 from moorage_agent.pods import environment, fields
+from moorage_agent.pods.confinement import Profiles
 from moorage_agent.pods.quantities import amount
 from moorage_agent.volumes import claims, memory, mounts, payload, sources
 from moorage_agent.volumes.folders import Folders
@@ -44,6 +45,7 @@ class VolumeStore:
         self._pods = data / "pods"
         self._memory = memory.place(data)
         self.folders = Folders(data)
+        self.profiles = Profiles(data)
 
     def prepare(self, pod: Pod, found: sources.Materials, facts: fields.Facts) -> None:
         """Make every volume of the pod ready. Raises VolumeError, its text beginning with the volume's name."""

@@ -27,8 +27,11 @@ LOCAL_CLASS: Document = {
     "provisioner": LOCAL_PROVISIONER,
     "reclaimPolicy": "Delete",
     "volumeBindingMode": "WaitForFirstConsumer",
+    "allowVolumeExpansion": True,
 }
 """What a server makes when it starts, where there is no class of this name."""
+HOME_FIELD = "spec.csi.volumeAttributes.node"
+"""The field by which the volumes that are folders of one node are selected: an agent follows its own."""
 BINDING_MODES = ("Immediate", "WaitForFirstConsumer")
 _MOST_PARAMETERS = 512
 _PARAMETER_BYTES = 256 * 1024

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from moorage.api.contracts import Attributes
-from moorage.resources.storage import home_of, is_to_be_emptied
+from moorage.resources.storage import HOME_FIELD, home_of, is_to_be_emptied
 from moorage.store.contracts import Cache
 from moorage_tenants import names
 from moorage_tenants.authorisation.words import OWN_GROUP, READ_VERBS, object_name
@@ -26,6 +26,7 @@ _OF_THE_NETWORK = frozenset(
     }
 )
 """What rules and names on the node are made of: addresses, and nothing of what runs there."""
+_RUNTIME_CLASSES = ("node.k8s.io", "runtimeclasses")
 LEASE_NAMESPACE = "kube-node-lease"
 
 
@@ -63,7 +64,7 @@ class NodeRole:
                 return None if _looks_for_ways(attributes) else _own(node, attributes)
             case "" | "events.k8s.io", "events":
                 return None if not attributes.subresource and attributes.verb in _EVENT else ""
-            case group, resource if (group, resource) in _OF_THE_NETWORK:
+            case group, resource if (group, resource) in _OF_THE_NETWORK or (group, resource) == _RUNTIME_CLASSES:
                 return None if not attributes.subresource and attributes.verb in READ_VERBS else ""
             case group, "nodes" if group == OWN_GROUP:
                 own = attributes.subresource == "tunnel" and attributes.name == node
@@ -115,8 +116,11 @@ class NodeRole:
 
     async def _storage(self, node: str, attributes: Attributes) -> str | None:
         """Claims that the node's pods name, the volumes behind them, and volumes that are the node's own folders: these it
-        deletes when it has emptied them.
+        follows, and deletes when it has emptied them.
         """
+        own = attributes.resource == "persistentvolumes" and attributes.field_selector.get(HOME_FIELD) == node
+        if own and attributes.verb in {"list", "watch"} and not attributes.subresource:
+            return None
         allowed = ("get", "delete") if attributes.resource == "persistentvolumes" else ("get",)
         if attributes.subresource or attributes.verb not in allowed or not attributes.name:
             return "can only get individual resources of this type"

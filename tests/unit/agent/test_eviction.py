@@ -9,7 +9,7 @@ import pytest
 
 from moorage_agent.node import eviction
 from moorage_agent.node.eviction import Candidate, Steady
-from moorage_agent.node.guard import size
+from moorage_agent.volumes.disk import size
 from moorage_agent.node.machine import Pressure
 
 MI = 2**20

@@ -184,9 +184,10 @@ def test_a_folder_of_the_node_is_kept_until_it_is_removed(tmp_path: Path) -> Non
     (made / "link").symlink_to(tmp_path / "outside")
     (made / "file").write_text("kept")
     assert (folders.make(_folder_volume(), "n1") / "file").read_text() == "kept"
-    assert folders.known() == [HANDLE]
+    assert folders.has(HANDLE)
     folders.remove(HANDLE)
-    assert folders.known() == []
+    assert not folders.has(HANDLE)
+    assert list((tmp_path / "claims").iterdir()) == []
     assert (tmp_path / "outside" / "file").read_text() == "x"
 
 

@@ -11,6 +11,7 @@ from moorage.resources.core.persistent_volume_rules import volume_errors, volume
 from moorage.resources.declaring import CORE, by_name, status_of
 from moorage.resources.kind import Column, Document, Kind, ResourceKey
 from moorage.resources.printing import AGE, NAME, at, text
+from moorage.resources.storage import HOME_FIELD, home_of
 
 _SOURCE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "hostPath": {"type": ""},
@@ -61,7 +62,7 @@ def _claim(volume: Document, _now: float) -> Any:
 
 
 def _fields(volume: Document) -> Mapping[str, str]:
-    return {"name": at(volume, "metadata.name")}
+    return {"name": at(volume, "metadata.name"), HOME_FIELD: home_of(volume)}
 
 
 PERSISTENT_VOLUME = Kind(

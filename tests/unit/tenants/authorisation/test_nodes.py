@@ -108,6 +108,16 @@ async def test_volumes_that_are_folders_of_the_node(town: Town) -> None:
             assert await may(town, verb, "persistentvolumes", "", name) == (verb in verbs), (verb, name)
 
 
+async def test_it_follows_the_volumes_that_are_its_own_folders(town: Town) -> None:
+    for verb in ("list", "watch"):
+        own = {"spec.csi.volumeAttributes.node": "n1"}
+        assert await may(town, verb, "persistentvolumes", "", field_selector=own)
+        for selector in ({}, {"spec.csi.volumeAttributes.node": "n2"}, {"metadata.name": "volume"}):
+            assert not await may(town, verb, "persistentvolumes", "", field_selector=selector)
+    assert not await may(town, "delete", "persistentvolumes", "", field_selector=own)
+    assert not await may(town, "list", "persistentvolumeclaims", "a", field_selector=own)
+
+
 async def test_claims_and_volumes(town: Town) -> None:
     for name in ("data", "mine-e"):
         assert await may(town, "get", "persistentvolumeclaims", "a", name)
