@@ -22,12 +22,14 @@ Reference = tuple[str, str]
 """(kind in lower case, name)."""
 
 CLAIM, VOLUME = "persistentvolumeclaim", "persistentvolume"
+RUNTIME_CLASS = "runtimeclass"
 
 _RESOURCES = {
     "configmap": CONFIG_MAPS,
     "secret": SECRETS,
     CLAIM: Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim"),
     VOLUME: Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False),
+    RUNTIME_CLASS: Resource("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", namespaced=False),
 }
 FORGET = 120.0
 """Seconds after which what nobody asked for is dropped."""

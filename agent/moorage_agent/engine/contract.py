@@ -132,7 +132,8 @@ class Security:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContainerSpec:
     """What to create. ``network``, ``ipc`` and ``pid`` are "" (the engine's default), "host", "none", "bridge",
-    "shareable" (ipc only) or ``container:ID``. ``entrypoint`` and ``arguments`` of None keep the image's.
+    "shareable" (ipc only) or ``container:ID``. ``entrypoint`` and ``arguments`` of None keep the image's. ``runtime`` is what the engine
+    is to run it with, "" for its default.
     """
 
     name: str
@@ -156,6 +157,7 @@ class ContainerSpec:
     security: Security = Security()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     oom_score_adj: int = 0
+    runtime: str = ""
 
 
 class ExecResult(NamedTuple):

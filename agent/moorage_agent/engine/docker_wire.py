@@ -110,6 +110,7 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         "ReadonlyRootfs": security.read_only_root,
         "Sysctls": dict(spec.sysctls),
         "OomScoreAdj": spec.oom_score_adj,
+        **({"Runtime": spec.runtime} if spec.runtime else {}),
         **_limits(spec.limits),
     }
 

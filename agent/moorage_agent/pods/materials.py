@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from moorage_agent.engine.contract import EngineError
 from moorage_agent.images import reference
 from moorage_agent.images.puller import Want, backing_off
-from moorage_agent.objects import CLAIM, VOLUME, Snapshot
+from moorage_agent.objects import CLAIM, RUNTIME_CLASS, VOLUME, Snapshot
 from moorage_agent.pods.observed import Failure
 from moorage_agent.volumes import sources
 from moorage_agent.volumes.sources import VolumeError
@@ -36,6 +36,7 @@ class Materials:
         self._worker = worker
         self._node = worker.node
         self._pulls: dict[str, Failure] = {}
+        self._handler: str | None = None
 
     async def read(self, references: set[tuple[str, str]], not_before: float | None = None) -> Snapshot:
         """ConfigMaps and Secrets, no older than the pod is known here (for a retry: than a moment). Raises ClientError."""
@@ -44,6 +45,18 @@ class Materials:
         worker = self._worker
         oldest = max(worker.seen_at, self._node.clock() - SHARED) if not_before is None else not_before
         return await self._node.objects.read(worker.pod["metadata"]["namespace"], references, oldest)
+
+    async def handler(self) -> str | None:
+        """What the pod's RuntimeClass calls the engine's runtime, "" without a class, None where its class is gone. Raises
+        ClientError.
+        """
+        name = self._worker.pod["spec"].get("runtimeClassName")
+        if not name or self._handler is not None:
+            return self._handler or ""
+        found = await self._node.objects.read("", {(RUNTIME_CLASS, name)}, self._node.clock() - SHARED)
+        document = found.found.get((RUNTIME_CLASS, name))
+        self._handler = None if document is None else str(document["handler"])
+        return self._handler
 
     async def of_files(self, not_before: float | None = None) -> Snapshot:
         """For volumes that follow their objects. Raises ClientError."""

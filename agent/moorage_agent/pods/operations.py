@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from moorage.client.errors import ClientError, Conflict, NotFound
@@ -107,6 +108,13 @@ class Operations:
         spec = specs.sandbox_spec(
             worker.pod, node.identity, node.sandbox_image, attempt, hostname=hostname, network=node.network.mode
         )
+        try:
+            handler = await self.materials.handler()
+        except ClientError as error:
+            raise NetworkError(str(error)) from error
+        if handler is None:
+            raise NetworkError(f'RuntimeClass "{worker.pod["spec"]["runtimeClassName"]}" not found')
+        spec = replace(spec, runtime=handler)
         try:
             return await node.engine.create(spec)
         except NameConflict:
@@ -368,7 +376,7 @@ class Operations:
         mounts = await self._blocking(node.volumes.mounts_of, worker.pod, container, attempt, variables)
         named = reference.parse(container["image"])
         image = await node.images.find(named.text)
-        return specs.container_spec(
+        spec = specs.container_spec(
             worker.pod,
             container,
             node.identity,
@@ -383,6 +391,7 @@ class Operations:
             most_processes=node.most_processes,
             target=self._target_container(container),
         )
+        return replace(spec, runtime=await self.materials.handler() or "")
 
     def _target_container(self, container: Mapping[str, Any]) -> str:
         """The running container whose processes an ephemeral one is to see. Raises ConfigError where it does not run."""
