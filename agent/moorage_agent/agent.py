@@ -165,6 +165,7 @@ class Agent:
             lease_duration=options.lease_duration,
             status_interval=options.status_interval,
             health_interval=options.health_interval,
+            back=status.try_again,
         )
         informer = Informer(client, PODS, fields={"spec.nodeName": options.node})
         informer.add_handler(network.follow)

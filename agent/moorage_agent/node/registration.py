@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 Document = dict[str, Any]
 LEASE_NAMESPACE = "kube-node-lease"
 RETRY = 2.0
+DEADLINE = 10.0
+"""Seconds for one request: what is known of the node is worth nothing later (the kubelet's ``nodeStatusUpdateFrequency``)."""
 
 
 class Registration:
@@ -41,7 +43,10 @@ class Registration:
         status_interval: float = 300.0,
         health_interval: float = 10.0,
         clock: Callable[[], float] = time.time,
+        back: Callable[[], None] = lambda: None,
     ) -> None:
+        """``back`` is called when the API answers again after it has not for a while."""
+        self._back = back
         self._client = client
         self._about = about
         self._check_engine = check_engine
@@ -74,11 +79,12 @@ class Registration:
         while True:
             self.engine = await self._check_engine()
             try:
-                await self._write()
+                async with asyncio.timeout(DEADLINE):
+                    await self._write()
                 self.registered.set()
                 pause = self._health_interval
-            except ClientError as error:
-                log.warning("node %s: %s; again in %.0f s", self._about.name, error, RETRY)
+            except (ClientError, TimeoutError) as error:
+                log.warning("node %s: %s; again in %.0f s", self._about.name, _words(error), RETRY)
                 pause = RETRY
             await happened(self._check_now, pause)
             self._check_now.clear()
@@ -86,15 +92,27 @@ class Registration:
     async def run_lease(self) -> None:
         """Renew the Lease until cancelled. It says that the agent lives and reaches the API; not that the engine is well."""
         await self.registered.wait()
+        renewed = time.monotonic()
         while True:
             begun = time.monotonic()
             try:
-                await self._renew()
+                async with asyncio.timeout(DEADLINE):
+                    await self._renew()
+                silent, renewed = time.monotonic() - renewed, time.monotonic()
+                if silent > 2 * self._lease_interval + RETRY:
+                    self._returned(silent)
                 pause = self._lease_interval
-            except ClientError as error:
-                log.warning("lease of node %s: %s", self._about.name, error)
+            except (ClientError, TimeoutError) as error:
+                log.warning("lease of node %s: %s", self._about.name, _words(error))
                 pause = min(RETRY, self._lease_interval)
             await asyncio.sleep(max(0.0, pause - (time.monotonic() - begun)))
+
+    def _returned(self, silent: float) -> None:
+        """Others may have taken the node for dead meanwhile, and have written so: the whole status is written anew."""
+        log.warning("node %s could not renew its lease for %.0f s; it is back", self._about.name, silent)
+        self._written_at = 0.0
+        self.check_soon()
+        self._back()
 
     async def _write(self) -> None:
         if self._written is None:
@@ -140,3 +158,7 @@ class Registration:
             metadata = {"name": name, "namespace": LEASE_NAMESPACE, "ownerReferences": [owner]}
             lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
             await self._client.create(LEASES, lease)
+
+
+def _words(error: Exception) -> str:
+    return str(error) or f"no answer within {DEADLINE:g} s"

@@ -44,6 +44,7 @@ class StatusWriter:
         self._client = client
         self._pods: dict[str, _Pod] = {}
         self._wake = asyncio.Event()
+        self._again = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self.writes = 0
@@ -78,9 +79,14 @@ class StatusWriter:
             if await self._flush():
                 delay = FIRST_DELAY
                 continue
-            await asyncio.sleep(delay)
+            self._again.clear()
+            await happened(self._again, delay)
             delay = min(delay * 2, LAST_DELAY)
             self._wake.set()
+
+    def try_again(self) -> None:
+        """The API answers again: what could not be written is not left waiting for its next turn."""
+        self._again.set()
 
     async def _flush(self) -> bool:
         """Write what differs. Returns False where something must be tried again later."""

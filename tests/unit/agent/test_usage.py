@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from moorage_agent.engine.contract import Container, ContainerSpec
+from moorage_agent.engine.contract import Container, ContainerSpec, Usage
 from moorage_agent.engine.fake import FakeEngine
 from moorage_agent.node import usage
 from moorage_agent.node.usage import Machine, Meter
@@ -93,7 +93,7 @@ async def test_the_node_is_told_of_also_while_the_engine_hangs(
 ) -> None:
     pod = await _pod(engine)
 
-    async def hang(_container: str) -> usage.Usage:
+    async def hang(_container: str) -> Usage:
         await asyncio.Event().wait()
         raise AssertionError
 
