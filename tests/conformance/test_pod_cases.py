@@ -91,6 +91,10 @@ def _heard(kubectl: Kubectl, what: str) -> bool:
     return f"GET /{what}" in kubectl("logs", "server")
 
 
+def _says_polo(kubectl: Kubectl, name: str) -> bool:
+    return "polo" in kubectl("logs", "extended", "-c", name)
+
+
 @pytest.mark.parametrize("how", ["exec", "http"])
 async def test_a_server_hears_of_starts_and_ends(api: Rest, shared: Kubectl, pods: str, image: str, how: str) -> None:
     """postStart and preStop, by a command and by HTTP, tell another pod; the container ends only then."""
@@ -213,7 +217,7 @@ async def test_containers_come_later_and_more_follow(api: Rest, shared: Kubectl,
 
     await until(running, timeout=60)
     for name in ("debugger", "debugger2"):
-        await until(lambda name=name: "polo" in shared("logs", "extended", "-c", name))
+        await until(partial(_says_polo, shared, name))
     api.delete(f"{pods}/extended", {"gracePeriodSeconds": 0})
 
 
