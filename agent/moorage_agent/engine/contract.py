@@ -158,6 +158,8 @@ class ContainerSpec:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     oom_score_adj: int = 0
     runtime: str = ""
+    stop_signal: str = ""
+    """What asks it to end; "" for the image's own, or SIGTERM."""
 
 
 class ExecResult(NamedTuple):

@@ -81,7 +81,12 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
         body["Entrypoint"] = list(spec.entrypoint)
     if spec.arguments is not None:
         body["Cmd"] = list(spec.arguments)
-    named = {"WorkingDir": spec.working_dir, "Hostname": spec.hostname, "Domainname": spec.domain}
+    named = {
+        "WorkingDir": spec.working_dir,
+        "Hostname": spec.hostname,
+        "Domainname": spec.domain,
+        "StopSignal": spec.stop_signal,
+    }
     body.update({field: value for field, value in named.items() if value})
     if spec.ports:
         body["ExposedPorts"] = {f"{port.container_port}/{port.protocol}": {} for port in spec.ports}

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from moorage_agent.pods.observed import Verdict
+from moorage_agent.pods import confinement
+from moorage_agent.pods.observed import Verdict, every_container
 
 SAFE = frozenset(
     (
@@ -29,22 +30,31 @@ SAFE = frozenset(
 """Sysctls that cannot harm other pods."""
 
 
-def refusal(pod: Mapping[str, Any]) -> Verdict | None:
-    """Why the pod fails here before anything of it is started; None where nothing speaks against it."""
+def refusal(pod: Mapping[str, Any], *, apparmor: bool = True) -> Verdict | None:
+    """Why the pod fails here before anything of it is started; None where nothing speaks against it. ``apparmor``: whether the
+    machine has it.
+    """
     spec = pod["spec"]
     system = (spec.get("os") or {}).get("name") or "linux"
     if system != "linux":
-        return _rejected("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
+        return rejected("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
+    if not apparmor and any(_wants_apparmor(pod, one) for one in every_container(pod)):
+        return rejected("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host")
     for one in (spec.get("securityContext") or {}).get("sysctls") or ():
         name = one["name"].replace("/", ".")
         if name not in SAFE:
-            return _rejected("SysctlForbidden", f'forbidden sysctl: "{name}" not allowlisted')
+            return rejected("SysctlForbidden", f'forbidden sysctl: "{name}" not allowlisted')
         if name.startswith("net.") and spec.get("hostNetwork"):
-            return _rejected("SysctlForbidden", f'forbidden sysctl: "{name}" not allowed with host net enabled')
+            return rejected("SysctlForbidden", f'forbidden sysctl: "{name}" not allowed with host net enabled')
         if name.startswith("kernel.") and spec.get("hostIPC"):
-            return _rejected("SysctlForbidden", f'forbidden sysctl: "{name}" not allowed with host ipc enabled')
+            return rejected("SysctlForbidden", f'forbidden sysctl: "{name}" not allowed with host ipc enabled')
     return None
 
 
-def _rejected(reason: str, message: str) -> Verdict:
+def _wants_apparmor(pod: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
+    return confinement.of(pod, container, "appArmorProfile").get("type") not in (None, "Unconfined")
+
+
+def rejected(reason: str, message: str) -> Verdict:
+    """What becomes of a pod that is not let in."""
     return Verdict(reason, f"Pod was rejected: {message}", 0.0, refused=True)

@@ -107,7 +107,7 @@ def _resizing(pod: Pod, seen: Observed) -> list[tuple[str, Why]]:
     changing = any(
         (last := seen.last(one["name"])) is not None
         and last.running
-        and resizing.change(one, last.container.limits) is not None
+        and resizing.change(pod, one, last.container.limits) is not None
         for one in every_container(pod)
     )
     if failed is not None:

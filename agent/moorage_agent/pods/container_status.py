@@ -116,7 +116,7 @@ def _resources(pod: Pod, container: Mapping[str, Any], last: Attempt | None) -> 
     if not granted:
         return {}
     has = granted
-    if last is not None and last.running and resizing.change(container, last.container.limits) is not None:
+    if last is not None and last.running and resizing.change(pod, container, last.container.limits) is not None:
         has = _recorded(pod, container["name"]).get("resources") or granted
     return {"resources": dict(has), **_without_empty(allocatedResources=granted.get("requests"))}
 

@@ -14,6 +14,7 @@ from moorage_agent.engine.contract import Engine
 from moorage_agent.images.puller import Images
 from moorage_agent.objects import Objects
 from moorage_agent.pods.fields import Facts
+from moorage_agent.pods import confinement
 from moorage_agent.pods.networking import EngineNetwork, PodNetwork
 from moorage_agent.pods.resizing import Room
 from moorage_agent.pods.spec import Identity
@@ -60,6 +61,11 @@ class Node:
     clock: Callable[[], float] = time.time
     files: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(max_workers=4, thread_name_prefix="volumes")
+    least_oom_score: int = field(default_factory=confinement.least_oom_score)
+    """The lowest score that the engine may give a process; it is raised to 0 where the engine is refused a lower one."""
+    apparmor: bool = field(default_factory=confinement.has_apparmor)
+    """Whether the machine enforces AppArmor."""
+    meters: Meters = field(default_factory=Meters)
     )
     """For work on files, which blocks. Nothing else runs here, and nothing that waits for anybody."""
     sandbox_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SANDBOXES_AT_ONCE))

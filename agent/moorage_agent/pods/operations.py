@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,7 +25,7 @@ from moorage_agent.engine.contract import (
 )
 from moorage_agent.images import reference
 from moorage_agent.images.puller import Want, backing_off
-from moorage_agent.pods import actions, ending, environment, hooks, naming, redaction
+from moorage_agent.pods import actions, confinement, ending, environment, hooks, naming, redaction
 from moorage_agent.pods import labels as names
 from moorage_agent.pods import spec as specs
 from moorage_agent.pods.materials import ImageFailure, Materials
@@ -36,8 +38,12 @@ from moorage_agent.waiting import happened
 if TYPE_CHECKING:
     from moorage_agent.pods.worker import PodWorker
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
+OOM_SCORE = "oom_score_adj"
+"""In the sentence of an engine that was refused a score."""
 FINALIZERS = 10.0
 """Seconds after which an object that still exists is deleted again."""
 LOG_TAIL, LOG_BYTES = 80, 2048
@@ -101,6 +107,8 @@ class Operations:
 
     async def _create_sandbox(self, attempt: int) -> str:
         worker, node = self._worker, self._node
+        if worker.pod["spec"].get("hostUsers") is False:
+            raise NetworkError("can't set `spec.hostUsers: false`, runtime does not support user namespaces")
         try:
             hostname = naming.kernel_name(worker.pod, node.network.resolver().domain)
         except ValueError as error:
@@ -202,6 +210,11 @@ class Operations:
         except ClientError as error:
             self._fail(name, "CreateContainerConfigError", str(error), 10.0)
             return
+        except EngineUnavailable:
+            raise
+        except EngineError as error:
+            self._container_failed(name, "CreateContainerError", str(error))
+            return
         async with self._node.container_slots:
             try:
                 identity = await engine.create(spec)
@@ -245,6 +258,9 @@ class Operations:
         except EngineUnavailable:
             raise
         except EngineError as error:
+            if OOM_SCORE in str(error) and self._node.least_oom_score < 0:
+                await self._give_up_scores(name, identity)
+                raise
             words = redaction.told(str(error), worker.container(name))
             worker.tell(
                 "Warning", "Failed", f"Error: failed to start container {name!r}: {words}".replace("'", '"'), name
@@ -253,6 +269,13 @@ class Operations:
         known = worker.history.get(identity)
         if known is not None and known.dangling:
             raise EngineError(f"container {name} was not started")
+
+    async def _give_up_scores(self, name: str, identity: str) -> None:
+        """The engine may not lower OOM scores: do without, and make the container anew."""
+        log.warning("the engine may not lower OOM scores (no CAP_SYS_RESOURCE); Guaranteed pods get 0 from now on")
+        self._node.least_oom_score = 0
+        await self.remove(identity)
+        self._worker.wake()
 
     async def _post_start(self, name: str, identity: str) -> None:
         worker = self._worker
@@ -371,7 +394,12 @@ class Operations:
         links = worker.pod["spec"].get("enableServiceLinks") is not False
         services = node.network.service_variables(worker.pod["metadata"]["namespace"], links)
         variables = environment.environment(worker.pod, container, found, facts, services)
-        variables = {"HOSTNAME": naming.kernel_name(worker.pod, domain), **variables}
+        on_host = worker.pod["spec"].get("hostNetwork")
+        variables = {
+            "HOSTNAME": socket.gethostname() if on_host else naming.kernel_name(worker.pod, domain),
+            **variables,
+        }
+        options = await self._blocking(confinement.options, worker.pod, container, node.volumes.profiles.read)
         await self._blocking(self._write_names, facts.pod_ip)
         mounts = await self._blocking(node.volumes.mounts_of, worker.pod, container, attempt, variables)
         named = reference.parse(container["image"])
@@ -390,6 +418,8 @@ class Operations:
             node_memory=node.facts.memory,
             most_processes=node.most_processes,
             target=self._target_container(container),
+            options=options,
+            least_oom_score=node.least_oom_score,
         )
         return replace(spec, runtime=await self.materials.handler() or "")
 

@@ -233,7 +233,7 @@ def _ensure(pod: Pod, container: Mapping[str, Any], sandbox: Attempt, seen: Obse
     last = seen.last(name)
     if last is not None and last.running:
         if last.sandbox == sandbox.container.id:
-            _check_running(container, last, seen, now, result)
+            _check_running(pod, container, last, seen, now, result)
         return
     if last is not None and last.dangling:
         if last.sandbox != sandbox.container.id:
@@ -250,7 +250,9 @@ def _ensure(pod: Pod, container: Mapping[str, Any], sandbox: Attempt, seen: Obse
     result.actions.append(StartContainer(name, attempt, sandbox.container.id, delay))
 
 
-def _check_running(container: Mapping[str, Any], last: Attempt, seen: Observed, now: float, result: Plan) -> None:
+def _check_running(
+    pod: Pod, container: Mapping[str, Any], last: Attempt, seen: Observed, now: float, result: Plan
+) -> None:
     name, identity = last.name, last.container.id
     health = seen.health.get(identity)
     if last.hash and last.hash != spec_hash(container):
@@ -260,7 +262,7 @@ def _check_running(container: Mapping[str, Any], last: Attempt, seen: Observed, 
         probe = container.get(f"{health.unhealthy}Probe") or {}
         message = f"Container {name} failed {health.unhealthy} probe, will be restarted"
         result.actions.append(Kill(name, identity, probe.get("terminationGracePeriodSeconds"), message))
-    elif (limits := resizing.change(container, last.container.limits)) is not None:
+    elif (limits := resizing.change(pod, container, last.container.limits)) is not None:
         if resizing.must_restart(container, last.container.limits, limits):
             message = f"Container {name} resize requires restart"
             result.actions.append(Kill(name, identity, None, message))

@@ -18,6 +18,9 @@ _BINARY = {name: 2 ** (10 * power) for power, name in enumerate(("Ki", "Mi", "Gi
 
 LEAST_SHARES, MOST_SHARES = 2, 262_144
 LEAST_QUOTA = 1_000
+GUARANTEED = -997
+CRITICAL = 2_000_001_000
+"""The priority of the class ``system-node-critical``."""
 PERIOD = 100_000
 
 
@@ -32,6 +35,22 @@ def amount(text: str) -> float:
     suffix = match[3] or ""
     factor = Decimal(_BINARY[suffix]) if suffix in _BINARY else Decimal(10) ** _DECIMAL[suffix]
     return float(number * factor)
+
+
+def resources(pod: Mapping[str, Any], container: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What bounds a container: its own resources, and the pod's (KEP-2837) where it has none. There is no control group around
+    all containers of a pod, so each of those without a limit has the pod's whole one.
+    """
+    whole, own = pod["spec"].get("resources") or {}, container.get("resources") or {}
+    if not whole:
+        return own
+    others = max(1, len(pod["spec"]["containers"]))
+    cpu = (whole.get("requests") or {}).get("cpu")
+    share = {"cpu": f"{int(amount(str(cpu)) * 1000 / others)}m"} if cpu is not None else {}
+    return {
+        "limits": {**(whole.get("limits") or {}), **(own.get("limits") or {})},
+        "requests": {**share, **(own.get("requests") or {})},
+    }
 
 
 def limits(resources: Mapping[str, Any] | None, most_processes: int) -> Limits:
@@ -49,15 +68,15 @@ def limits(resources: Mapping[str, Any] | None, most_processes: int) -> Limits:
     )
 
 
-def oom_score(pod: Mapping[str, Any], container: Mapping[str, Any], node_memory: int) -> int:
+def oom_score(pod: Mapping[str, Any], container: Mapping[str, Any], node_memory: int, least: int = 0) -> int:
     """How early the kernel ends it when memory is short, by quality of service (the kubelet's ``GetContainerOOMScoreAdjust``).
 
-    Guaranteed pods get 0, not -997: lowering the score needs CAP_SYS_RESOURCE, which restricted engines do not have, and
-    then no such pod would start at all. The order among pods is the kubelet's.
+    ``least`` is the lowest score that the engine may give: below 0 needs CAP_SYS_RESOURCE, without which no Guaranteed pod
+    would start at all. The order among pods is the kubelet's in any case.
     """
     quality = (pod.get("status") or {}).get("qosClass")
-    if quality == "Guaranteed":
-        return 0
+    if quality == "Guaranteed" or (pod["spec"].get("priority") or 0) >= CRITICAL:
+        return max(GUARANTEED, least)
     if quality == "BestEffort" or not node_memory:
         return 1000
     request = amount(str(((container.get("resources") or {}).get("requests") or {}).get("memory", 0)))

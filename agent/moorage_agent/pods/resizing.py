@@ -88,11 +88,11 @@ def requests(pod: Pod) -> dict[str, float]:
     return total
 
 
-def change(container: Mapping[str, Any], has: Limits) -> Limits | None:
+def change(pod: Pod, container: Mapping[str, Any], has: Limits) -> Limits | None:
     """The limits that a running container must get, or None where it has them. ``pids`` never change."""
     if has == Limits():
         return None  # the engine told nothing
-    wanted = quantities.limits(container.get("resources"), has.pids)
+    wanted = quantities.limits(quantities.resources(pod, container), has.pids)
     return wanted if wanted != has else None
 
 

@@ -12,8 +12,6 @@ from moorage_agent.pods.environment import ConfigError, arguments
 
 Pod = Mapping[str, Any]
 
-MASKED_DEFAULT = "systempaths=unconfined"
-
 
 class Identity(NamedTuple):
     """Who runs the pod, for labels."""
@@ -88,6 +86,8 @@ def container_spec(
     node_memory: int,
     most_processes: int,
     target: str = "",
+    options: Sequence[str] = (),
+    least_oom_score: int = 0,
 ) -> ContainerSpec:
     """One container, joined to its sandbox, and to the processes of container ``target`` (an id). Raises ConfigError."""
     spec = pod["spec"]
@@ -113,9 +113,10 @@ def container_spec(
         ipc="host" if spec.get("hostIPC") else f"container:{sandbox}",
         pid=pid,
         mounts=mounts,
-        limits=quantities.limits(container.get("resources"), most_processes),
-        security=security(pod, container, image_user),
-        oom_score_adj=quantities.oom_score(pod, container, node_memory),
+        limits=quantities.limits(quantities.resources(pod, container), most_processes),
+        security=security(pod, container, image_user, options),
+        oom_score_adj=quantities.oom_score(pod, container, node_memory, least_oom_score),
+        stop_signal=(container.get("lifecycle") or {}).get("stopSignal") or "",
     )
 
 
@@ -125,7 +126,7 @@ def _arguments(container: Mapping[str, Any], variables: Mapping[str, str]) -> li
     return [] if given is None and container.get("command") else given
 
 
-def security(pod: Pod, container: Mapping[str, Any], image_user: str) -> Security:
+def security(pod: Pod, container: Mapping[str, Any], image_user: str, options: Sequence[str] = ()) -> Security:
     """The container's ``securityContext`` over the pod's. Raises ConfigError where ``runAsNonRoot`` cannot be kept."""
     of_pod = pod["spec"].get("securityContext") or {}
     own = container.get("securityContext") or {}
@@ -134,16 +135,9 @@ def security(pod: Pod, container: Mapping[str, Any], image_user: str) -> Securit
     who = "" if user is None else str(user)
     if group is not None:
         who = f"{who or image_user.partition(':')[0] or '0'}:{group}"
-    _check_not_root(pod, container, merged, who or image_user)
+    _check_not_root(pod, container, merged, image_user)
     capabilities = own.get("capabilities") or {}
     groups = [*(of_pod.get("supplementalGroups") or ()), *([of_pod["fsGroup"]] if "fsGroup" in of_pod else [])]
-    options = []
-    if own.get("allowPrivilegeEscalation") is False:
-        options.append("no-new-privileges")
-    if (merged.get("seccompProfile") or {}).get("type") == "Unconfined":
-        options.append("seccomp=unconfined")
-    if own.get("procMount") == "Unmasked":
-        options.append(MASKED_DEFAULT)
     return Security(
         user=who,
         groups=[str(one) for one in groups],
@@ -155,18 +149,24 @@ def security(pod: Pod, container: Mapping[str, Any], image_user: str) -> Securit
     )
 
 
-def _check_not_root(pod: Pod, container: Mapping[str, Any], merged: Mapping[str, Any], who: str) -> None:
+def _check_not_root(pod: Pod, container: Mapping[str, Any], merged: Mapping[str, Any], image_user: str) -> None:
+    """As the kubelet's ``verifyRunAsNonRoot``."""
     if not merged.get("runAsNonRoot"):
         return
-    user = who.partition(":")[0]
-    where = f'(pod: "{pod["metadata"]["name"]}_{pod["metadata"]["namespace"]}", container: {container["name"]})'
-    if user in ("", "0", "root"):
-        problem = "breaks non-root policy" if merged.get("runAsUser") == 0 else "and image will run as root"
-        raise ConfigError(f"container has runAsNonRoot {problem} {where}")
-    if not user.isdigit():
+    metadata = pod["metadata"]
+    name = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+    where = f'(pod: "{name}", container: {container["name"]})'
+    if merged.get("runAsUser") is not None:
+        if merged["runAsUser"] == 0:
+            raise ConfigError(f"container's runAsUser breaks non-root policy {where}")
+        return
+    user = image_user.partition(":")[0]
+    if user and not user.isdigit():
         raise ConfigError(
             f"container has runAsNonRoot and image has non-numeric user ({user}), cannot verify user is non-root {where}"
         )
+    if not user or int(user) == 0:
+        raise ConfigError(f"container has runAsNonRoot and image will run as root {where}")
 
 
 def _labels(pod: Pod, identity: Identity, container: str, attempt: int) -> dict[str, str]:

@@ -158,7 +158,8 @@ class StatusWriter:
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> Document:
     """A strategic merge patch from ``old`` to ``new``: changed fields, null for fields that are gone, and for lists that
-    merge by key (conditions, addresses) what is new and an order to delete what is gone.
+    merge by key (conditions, addresses) what is new, with null for its fields that are gone, and an order to delete what is
+    gone.
     """
     change: Document = {}
     for field, value in new.items():
@@ -184,7 +185,9 @@ _OURS = ("podIP", "podIPs", "reason", "message", "initContainerStatuses")
 
 def _list_difference(key: str, old: list[Document], new: list[Document]) -> list[Document]:
     before = {entry[key]: entry for entry in old}
-    changed = [entry for entry in new if before.get(entry[key]) != entry]
+    changed = [
+        {**dict.fromkeys(before.get(entry[key]) or ()), **entry} for entry in new if before.get(entry[key]) != entry
+    ]
     gone = set(before) - {entry[key] for entry in new}
     if key == "type":  # conditions of others are not ours to delete
         gone &= _PASSING

@@ -203,7 +203,9 @@ class PodWorker:
         now = self.node.clock()
         if not self._start_time:
             self._start_time = now
-            refused = admission.refusal(self.pod)
+            refused = admission.refusal(self.pod, apparmor=self.node.apparmor)
+            if refused is None and not self.history.ids() and (why := self.node.unwilling(self.pod)):
+                refused = admission.rejected("Evicted", why)
             if refused is not None:
                 self.condemn(refused.reason, refused.message, 0.0)
         self._follow_probes(now)

@@ -20,6 +20,16 @@ def test_safe_sysctls_are_allowed() -> None:
     assert refusal({"spec": {"os": {"name": "linux"}}}) is None
 
 
+def test_a_profile_needs_a_machine_that_enforces_it() -> None:
+    profile = {"securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}}
+    pod = {"spec": {"containers": [{"name": "c", **profile}]}}
+    found = refusal(pod, apparmor=False)
+    assert found is not None
+    assert found.message == "Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host"
+    assert refusal(pod, apparmor=True) is None
+    assert refusal({"spec": {"containers": [{"name": "c"}]}}, apparmor=False) is None
+
+
 @pytest.mark.parametrize(
     ("document", "reason", "text"),
     [

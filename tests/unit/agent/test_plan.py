@@ -157,9 +157,9 @@ def test_a_hook_after_the_start_holds_up_the_containers_behind() -> None:
     whole = pod(container("c", lifecycle=hook), container("d"))
     images = ("c", "d")
     assert plan(whole, seen(images=images), NOW).actions == [StartContainer("c", 0, "sandbox", 0.0)]
-    under_way = {"images": images, "busy": frozenset({"c"})}
-    assert plan(whole, seen(**under_way), NOW).actions == []
-    assert plan(whole, seen(attempt("c"), starting=frozenset({"c"}), **under_way), NOW).actions == []
+    busy = frozenset({"c"})
+    assert plan(whole, seen(images=images, busy=busy), NOW).actions == []
+    assert plan(whole, seen(attempt("c"), images=images, starting=busy, busy=busy), NOW).actions == []
     assert plan(whole, seen(attempt("c"), images=images), NOW).actions == [StartContainer("d", 0, "sandbox", 0.0)]
     assert plan(whole, seen(images=("c",)), NOW).actions == [StartContainer("c", 0, "sandbox", 0.0), FetchImage("d")]
     broken = ImageState(failure=Failure("ImagePullBackOff", "no such image", NOW + 5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage_agent.engine.contract import Limits
+from moorage_agent.engine.contract import EngineError, Limits
 from moorage_agent.images import credentials, puller, reference
 from moorage_agent.node import document
 from moorage_agent.node.machine import Pressure
 from moorage_agent.objects import Snapshot
-from moorage_agent.pods import backoff, environment, fields, labels, quantities, spec
+from moorage_agent.pods import backoff, confinement, environment, fields, labels, quantities, spec
 from moorage_agent.pods.status_writer import difference
 from moorage_agent.probes.checks import port_number
 from moorage_agent.probes.grpc_health import request
-from tests.unit.agent.documents import container, pod
+from tests.unit.agent.documents import Document, container, pod
 
 
 def test_back_off_doubles_to_five_minutes() -> None:
@@ -69,10 +70,11 @@ def test_limits_are_the_kubelets() -> None:
 
 
 def test_oom_scores_order_pods_by_quality() -> None:
-    def score(quality: str, request: str = "0") -> int:
+    def score(quality: str, request: str = "0", least: int = 0) -> int:
         whole = {**pod(), "status": {"qosClass": quality}}
-        return quantities.oom_score(whole, container(resources={"requests": {"memory": request}}), 2**30)
+        return quantities.oom_score(whole, container(resources={"requests": {"memory": request}}), 2**30, least)
 
+    assert (score("Guaranteed"), score("Guaranteed", least=-1000)) == (0, -997)
     assert score("Guaranteed") < score("Burstable", "512Mi") < score("Burstable", "1Mi") < score("BestEffort") == 1000
 
 
@@ -186,9 +188,64 @@ def test_run_as_non_root() -> None:
 
     assert check("", runAsUser=5) == "5"
     assert check("100") == ""
-    for user, context in (("", {}), ("root", {}), ("0:0", {}), ("app", {}), ("100", {"runAsUser": 0})):
-        with pytest.raises(environment.ConfigError, match="runAsNonRoot"):
-            check(user, **context)
+    where = r'\(pod: "web_shop\(uid-web\)", container: c\)'
+    told = {
+        ("", None): f"container has runAsNonRoot and image will run as root {where}",
+        ("0:0", None): f"container has runAsNonRoot and image will run as root {where}",
+        ("app", None): rf"container has runAsNonRoot and image has non-numeric user \(app\), cannot verify .* {where}",
+        ("100", 0): f"container's runAsUser breaks non-root policy {where}",
+    }
+    for (user, wanted), text in told.items():
+        with pytest.raises(environment.ConfigError, match=f"^{text}$"):
+            check(user, **({} if wanted is None else {"runAsUser": wanted}))
+
+
+def test_what_confines_a_container() -> None:
+    def options(own: Document, whole: Document | None = None) -> list[str]:
+        made = pod(container(securityContext=own), securityContext=whole or {})
+        return confinement.options(made, made["spec"]["containers"][0], lambda name: f"<{name}>")
+
+    assert options({}) == []
+    assert options({"allowPrivilegeEscalation": False}) == ["no-new-privileges"]
+    unconfined = {"seccompProfile": {"type": "Unconfined"}}
+    assert options({}, unconfined) == ["seccomp=unconfined"]
+    assert options({"seccompProfile": {"type": "RuntimeDefault"}}, unconfined) == []
+    assert options({"seccompProfile": {"type": "Localhost", "localhostProfile": "a/b.json"}}) == ["seccomp=<a/b.json>"]
+    assert options({"appArmorProfile": {"type": "Localhost", "localhostProfile": "own"}}) == ["apparmor=own"]
+    assert options({"seLinuxOptions": {"level": "s0:c1", "type": "t"}}) == ["label=type:t", "label=level:s0:c1"]
+    assert options({"procMount": "Unmasked"}) == ["systempaths=unconfined"]
+
+
+def test_a_seccomp_profile_is_a_file_of_its_folder(tmp_path: Path) -> None:
+    profiles = confinement.Profiles(tmp_path)
+    (tmp_path / "seccomp").mkdir()
+    (tmp_path / "seccomp" / "own.json").write_text("{}")
+    (tmp_path / "secret").write_text("treasure")
+    (tmp_path / "seccomp" / "link").symlink_to("../secret")
+    assert profiles.read("own.json") == "{}"
+    with pytest.raises(EngineError, match=r'cannot load seccomp profile ".*none.json": no such file or directory'):
+        profiles.read("none.json")
+    for outside in ("../secret", "link"):
+        with pytest.raises(EngineError, match="it is not in"):
+            profiles.read(outside)
+
+
+def test_a_score_below_0_needs_a_right(tmp_path: Path) -> None:
+    status = tmp_path / "status"
+    status.write_text("Name:\tx\nCapEff:\t0000000001000000\n")
+    assert confinement.least_oom_score(status) == -1000
+    status.write_text("Name:\tx\nCapEff:\t00000000feffffff\n")
+    assert confinement.least_oom_score(status) == 0
+
+
+def test_what_a_pod_bounds_as_a_whole_bounds_its_containers() -> None:
+    bounded = container("d", resources={"limits": {"memory": "1Gi"}})
+    whole = pod(container(), bounded, resources={"limits": {"memory": "2Gi", "cpu": "1"}, "requests": {"cpu": "500m"}})
+    assert quantities.limits(quantities.resources(whole, whole["spec"]["containers"][0]), 0) == Limits(
+        256, 100_000, 2**31
+    )
+    assert quantities.limits(quantities.resources(whole, bounded), 0) == Limits(256, 100_000, 2**30)
+    assert quantities.resources(pod(), bounded) == bounded["resources"]
 
 
 def test_status_patches_hold_what_changed_and_delete_what_went() -> None:
@@ -211,6 +268,9 @@ def test_status_patches_hold_what_changed_and_delete_what_went() -> None:
         "conditions": [{"type": "Ready", "status": "True"}],
     }
     assert difference(new, new) == {}
+    waited = {"conditions": [{"type": "Ready", "status": "False", "reason": "ContainersNotReady"}]}
+    ready = {"type": "Ready", "status": "True"}
+    assert difference(waited, {"conditions": [ready]}) == {"conditions": [{**ready, "reason": None}]}
     assert difference(old, {"phase": "Running"}) == {"phase": "Running", "podIP": None, "podIPs": None}
 
 

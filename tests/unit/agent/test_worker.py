@@ -103,6 +103,28 @@ async def test_a_start_that_was_done_without_an_answer_is_not_repeated(
     assert set(rig.engine.most_running.values()) == {1}
 
 
+async def test_an_engine_that_may_not_lower_scores_runs_the_pod_all_the_same(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.node.least_oom_score = -1000
+    start = rig.engine.start
+
+    async def refused(identity: str) -> None:
+        if rig.engine.specs() and any(one.oom_score_adj < 0 for one in rig.engine.specs().values()):
+            raise EngineError("write /proc/self/oom_score_adj: permission denied")
+        await start(identity)
+
+    monkeypatch.setattr(rig.engine, "start", refused)
+    whole = pod()
+    whole["status"]["qosClass"] = "Guaranteed"
+    worker = rig.start(whole)
+    await until(lambda: runs(rig, worker))
+    last = worker.observe().last("c")
+    assert last is not None
+    assert last.attempt == 0
+    assert rig.node.least_oom_score == 0
+
+
 async def test_a_container_that_hangs_in_its_start_does_not_hold_up_the_others(rig: Rig) -> None:
     worker = rig.start(pod(fake("a", hang="start"), fake("b")))
     await until(lambda: runs(rig, worker, "b"))

@@ -97,6 +97,11 @@ def container_status(**state: Any) -> dict[str, Any]:
     return {"containerStatuses": [{"name": "main", "state": state}]}
 
 
+def rules(action: str, *codes: int) -> dict[str, Any]:
+    rule = {"action": action, "exitCodes": {"operator": "In", "values": list(codes)}}
+    return {"restartPolicy": "Never", "restartPolicyRules": [rule]}
+
+
 ENDED = container_status(terminated={"exitCode": 0})
 FAILED = container_status(terminated={"exitCode": 1})
 RUNNING = container_status(running={})
@@ -108,6 +113,24 @@ def test_a_status_may_say_what_it_likes_of_running_containers() -> None:
     assert status_changes({**RUNNING, **addresses, "conditions": conditions}, {}) == []
     assert status_changes(RUNNING, ENDED) == []
     assert status_changes(RUNNING, FAILED, restartPolicy="OnFailure") == []
+
+
+@pytest.mark.parametrize(
+    ("own", "state", "may"),
+    [
+        ({"restartPolicy": "Always"}, ENDED, True),
+        ({"restartPolicy": "OnFailure"}, ENDED, False),
+        ({"restartPolicy": "OnFailure"}, FAILED, True),
+        (rules("Restart", 1), FAILED, True),
+        (rules("Restart", 1), ENDED, False),
+        (rules("RestartAllContainers", 1), ENDED, True),  # another container's exit may have asked for it
+    ],
+)
+def test_a_containers_own_rules_say_whether_it_may_run_again(
+    own: dict[str, Any], state: dict[str, Any], may: bool
+) -> None:
+    containers = [{"name": "main", **own}]
+    assert (status_changes(RUNNING, state, restartPolicy="Never", containers=containers) == []) is may
 
 
 @pytest.mark.parametrize(

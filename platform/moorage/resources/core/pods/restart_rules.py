@@ -36,3 +36,21 @@ def check_restarts(errors: Errors, path: str, container: Part) -> None:
         values = codes.get("values") or ()
         if len(values) > _MOST_CODES:
             errors.append(too_many(f"{here}.exitCodes.values", len(values), _MOST_CODES))
+
+
+def may_restart(container: Part, pod_policy: str, exit_code: int) -> bool:
+    """Whether a container that ended with ``exit_code`` may be started again."""
+    for rule in container.get("restartPolicyRules") or ():
+        codes = rule.get("exitCodes") or {}
+        if (exit_code in (codes.get("values") or ())) is (codes.get("operator") == "In"):
+            return True
+    policy = container.get("restartPolicy") or pod_policy
+    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+
+
+def may_all_restart(spec: Part) -> bool:
+    """Whether an exit of one of the pod's containers may start all of them anew."""
+    every = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+    return any(
+        rule.get("action") == "RestartAllContainers" for one in every for rule in one.get("restartPolicyRules") or ()
+    )

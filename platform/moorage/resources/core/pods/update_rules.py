@@ -9,6 +9,7 @@ from moorage.resources import names
 from moorage.resources.addresses import check_ip
 from moorage.resources.checks import LARGEST_INT32, Errors, check_name
 from moorage.resources.core.pods.prepare import MIRROR
+from moorage.resources.core.pods.restart_rules import may_all_restart, may_restart
 from moorage.resources.core.pods.scheduling_rules import check_tolerations
 from moorage.resources.field_errors import duplicate, forbidden, immutable, invalid
 from moorage.resources.kind import Document, FieldError
@@ -141,14 +142,19 @@ def update_errors(new: Document, old: Document) -> list[FieldError]:
     return errors
 
 
-def _check_transitions(errors: Errors, name: str, new: Part, old: Part, policy: str, sidecars: set[str]) -> None:
+def _check_transitions(errors: Errors, name: str, new: Part, old: Part, spec: Part, part: str) -> None:
+    """What has ended may run again only where its policy or a rule of its own says so."""
+    policy = spec.get("restartPolicy", "Always")
+    if policy == "Always" or may_all_restart(spec):
+        return
+    containers = {each.get("name"): each for each in spec.get(part, ())}
     states = {each.get("name"): each for each in new.get(name, ())}
     for index, before in enumerate(old.get(name, ())):
         ended = (before.get("state") or {}).get("terminated")
         after = states.get(before.get("name"))
-        if ended is None or after is None or before.get("name") in sidecars:
+        if ended is None or after is None:
             continue
-        if policy == "Always" or (policy == "OnFailure" and ended.get("exitCode", 0) != 0):
+        if may_restart(containers.get(before.get("name"), {}), policy, ended.get("exitCode", 0)):
             continue
         if (after.get("state") or {}).get("terminated") is None:
             detail = "may not be transitioned to non-terminated state"
@@ -176,10 +182,8 @@ def status_update_errors(new: Document, old: Document) -> list[FieldError]:
     if nominated and nominated != before.get("nominatedNodeName"):
         check_name(errors, "status.nominatedNodeName", nominated, names.dns_subdomain)
     errors += immutable("status.qosClass", after.get("qosClass", before.get("qosClass")), before.get("qosClass"))
-    policy = spec.get("restartPolicy", "Always")
-    sidecars = {each.get("name") for each in spec.get("initContainers", ()) if each.get("restartPolicy") == "Always"}
-    _check_transitions(errors, "containerStatuses", after, before, policy, set())
-    _check_transitions(errors, "initContainerStatuses", after, before, policy, sidecars)
+    _check_transitions(errors, "containerStatuses", after, before, spec, "containers")
+    _check_transitions(errors, "initContainerStatuses", after, before, spec, "initContainers")
     _check_addresses(errors, "podIPs", after)
     _check_addresses(errors, "hostIPs", after)
     host_ips = after.get("hostIPs")
