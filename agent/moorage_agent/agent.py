@@ -22,6 +22,7 @@ from moorage.client.resource import PODS
 from moorage_agent import identity, joining
 from moorage_agent.engine import groups, pause
 from moorage_agent.engine.contract import Engine
+from moorage_agent.images.access import Access
 from moorage_agent.engine.docker import DockerEngine
 from moorage_agent.images.collection import Collection
 from moorage_agent.images.puller import Images
@@ -137,7 +138,7 @@ class Agent:
         node = Node(
             identity=who,
             engine=engine,
-            images=Images(engine, pulled=pulled),
+            images=Images(engine, pulled=pulled, access=Access(data / "image-access.json")),
             objects=Objects(client),
             volumes=VolumeStore(data),
             tokens=Tokens(client),

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from moorage_agent.engine.contract import Credentials, Engine, EngineError, EngineUnavailable, Image, PullError
 from moorage_agent.images import credentials as registry_credentials
 from moorage_agent.images import reference
+from moorage_agent.images.access import Access
 from moorage_agent.images.collection import Collection
 from moorage_agent.pods.observed import Failure, ImageState
 
@@ -38,14 +39,19 @@ class Images:
     """The images of one engine."""
 
     def __init__(
-        self, engine: Engine, clock: Callable[[], float] = time.time, pulled: Collection | None = None
+        self,
+        engine: Engine,
+        clock: Callable[[], float] = time.time,
+        pulled: Collection | None = None,
+        access: Access | None = None,
     ) -> None:
         self._pulled = pulled
+        self._access = access or Access()
         self._engine = engine
         self._clock = clock
         self._known: dict[str, tuple[float, Image]] = {}
         self._digests: dict[str, str] = {}
-        self._pulls: dict[tuple[str, tuple[Credentials, ...]], asyncio.Task[None]] = {}
+        self._pulls: dict[tuple[str, tuple[Credentials, ...]], asyncio.Task[Credentials | None]] = {}
 
     async def find(self, text: str) -> Image | None:
         """The image, if it is here; a recent answer is used again."""
@@ -79,17 +85,20 @@ class Images:
                 f'Failed to apply default image tag "{want.image}": couldn\'t parse image name "{want.image}": {error}'
             )
             tell("Warning", "InspectFailed", message)
+            tell("Warning", "Failed", "Error: InvalidImageName")
             return self._failed("InvalidImageName", message, before)
+        given = registry_credentials.choose(named.domain, secrets())
         try:
             image = await self.find(named.text)
-            if want.policy != "Always" and image is not None:
+            if want.policy != "Always" and image is not None and self._access.may(image.id, given):
                 tell("Normal", "Pulled", f'Container image "{want.image}" already present on machine')
                 return ImageState(True, image.id)
             if want.policy == "Never":
                 message = f'Container image "{want.image}" is not present with pull policy of Never'
                 tell("Warning", "ErrImageNeverPull", message)
+                tell("Warning", "Failed", "Error: ErrImageNeverPull")
                 return self._failed("ErrImageNeverPull", message, before)
-            return await self._pull(want, named, registry_credentials.choose(named.domain, secrets()), tell)
+            return await self._pull(want, named, given, tell)
         except PullError as error:
             tell("Warning", "Failed", f'Failed to pull image "{want.image}": {error}')
             tell("Warning", "Failed", "Error: ErrImagePull")
@@ -112,13 +121,14 @@ class Images:
             task = self._pulls[key] = asyncio.create_task(self._fetch(named, given), name=f"pull {named.text}")
             task.add_done_callback(lambda done: self._ended(key, done))
         begun = time.monotonic()
-        await asyncio.shield(task)
+        used = await asyncio.shield(task)
         if self._pulled is not None:
             self._pulled.add(named.text)
         self.forget(named.text)
         image = await self.find(named.text)
         if image is None:
             raise PullError(f"image {named.text} is not there after its pull")
+        self._access.fetched(image.id, used)
         took, waited = time.monotonic() - begun, time.monotonic() - start
         tell(
             "Normal",
@@ -128,10 +138,23 @@ class Images:
         )
         return ImageState(True, image.id)
 
-    async def _fetch(self, named: reference.Reference, given: Sequence[Credentials]) -> None:
-        await self._engine.pull(named.text, [*given, *await registry_credentials.of_machine(named.domain)])
+    async def _fetch(self, named: reference.Reference, given: Sequence[Credentials]) -> Credentials | None:
+        """Fetch the image with the first of the pod's credentials that opens it (returned), else with the machine's own."""
+        last: PullError | None = None
+        for one in given:
+            try:
+                await self._engine.pull(named.text, [one])
+            except PullError as error:
+                last = error
+            else:
+                return one
+        of_machine = await registry_credentials.of_machine(named.domain)
+        if last is not None and not of_machine:
+            raise last
+        await self._engine.pull(named.text, of_machine)
+        return None
 
-    def _ended(self, key: tuple[str, tuple[Credentials, ...]], task: asyncio.Task[None]) -> None:
+    def _ended(self, key: tuple[str, tuple[Credentials, ...]], task: asyncio.Task[Credentials | None]) -> None:
         self._pulls.pop(key, None)
         if not task.cancelled():
             task.exception()  # each of those who wait gets it; with none left it is not an error of the loop

@@ -36,6 +36,7 @@ class Materials:
         self._worker = worker
         self._node = worker.node
         self._pulls: dict[str, Failure] = {}
+        self._told = False
         self._handler: str | None = None
 
     async def read(self, references: set[tuple[str, str]], not_before: float | None = None) -> Snapshot:
@@ -68,6 +69,18 @@ class Materials:
         """For all volumes. Raises ClientError, VolumeError."""
         files, claims, images = await asyncio.gather(self.of_files(), self._claims(), self._images())
         return Snapshot(files.found, files.tokens, claims, images)
+
+    async def pull_secrets(self) -> list[dict[str, Any]]:
+        """The Secrets that the pod names for registries, in its order; what is missing is told once. Raises ClientError."""
+        named = [one["name"] for one in self._worker.pod["spec"].get("imagePullSecrets") or () if one.get("name")]
+        found = await self.read({("secret", name) for name in named})
+        missing = [name for name in named if found.secret(name) is None]
+        if missing and not self._told:
+            message = f"Unable to retrieve some image pull secrets ({', '.join(missing)}); "
+            message += "attempting to pull the image may not succeed."
+            self._worker.tell("Warning", "FailedToRetrieveImagePullSecret", message)
+        self._told = bool(missing)
+        return [dict(one) for name in named if (one := found.secret(name)) is not None]
 
     async def _claims(self) -> dict[str, Mapping[str, Any]]:
         """The PersistentVolume behind each volume of a claim."""
@@ -109,9 +122,7 @@ class Materials:
         worker, image = self._worker, str(spec.get("reference") or "")
         latest = ":" not in image.rpartition("/")[2] or image.endswith(":latest")
         policy = spec.get("pullPolicy") or ("Always" if latest and "@" not in image else "IfNotPresent")
-        pull_secrets = worker.pod["spec"].get("imagePullSecrets") or ()
-        found = await self.read({("secret", one["name"]) for one in pull_secrets if one.get("name")})
-        given = [dict(one) for one in found.found.values() if one is not None]
+        given = await self.pull_secrets()
 
         def tell(kind: str, reason: str, message: str) -> None:
             worker.tell("Warning" if kind == "Warning" else "Normal", reason, message)

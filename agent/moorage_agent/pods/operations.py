@@ -171,9 +171,7 @@ class Operations:
         worker = self._worker
         container = worker.container(name)
         before = worker.failures.get(f"image {name}")
-        pull_secrets = worker.pod["spec"].get("imagePullSecrets") or ()
-        found = await self.materials.read({("secret", one["name"]) for one in pull_secrets if one.get("name")})
-        given = [dict(one) for one in found.found.values() if one is not None]
+        given = await self.materials.pull_secrets()
         want = Want(worker.uid, container.get("image", ""), container.get("imagePullPolicy") or "IfNotPresent")
 
         def tell(kind: str, reason: str, message: str) -> None:

@@ -60,7 +60,9 @@ async def test_a_signal_of_its_own_asks_a_container_to_end(rig: Rig) -> None:
 
 async def test_what_bounds_the_pod_bounds_its_containers(rig: Rig) -> None:
     groups = "/sys/fs/cgroup"
-    script = f"cat {groups}/memory.max 2>/dev/null || cat {groups}/memory/memory.limit_in_bytes; hostname; echo $HOSTNAME"
+    script = (
+        f"cat {groups}/memory.max 2>/dev/null || cat {groups}/memory/memory.limit_in_bytes; hostname; echo $HOSTNAME"
+    )
     spec = {
         "restartPolicy": "Never",
         "hostNetwork": True,

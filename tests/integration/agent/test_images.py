@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
-from tests.integration.agent.rig import Rig
+from moorage.client.resource import SECRETS
+from tests.integration.agent.rig import NAMESPACE, Rig
+from tests.support.docker import docker
+from tests.support.registry import registry
 
 pytestmark = pytest.mark.docker
 
@@ -44,6 +50,60 @@ async def test_a_failed_pull_backs_off_and_does_not_hold_up_the_end(rig: Rig) ->
     await rig.event("absent", "Failed", "Error: ErrImagePull")
     await rig.event("absent", "BackOff", f'Back-off pulling image "{NOWHERE}"')
     await rig.delete("absent")
+
+
+async def test_a_private_image_is_for_those_who_have_its_password(rig: Rig) -> None:
+    with registry(shop="right") as private:
+        image = f"{private.address}/shop/web:1"
+        digest = private.make(marker=rig.cluster)
+        for name, password in (("good", "right"), ("bad", "wrong")):
+            secret = private.secret(name, "shop", password)
+            await rig.client.create(SECRETS, {**secret, "metadata": {"name": name, "namespace": NAMESPACE}})
+
+        async def asks(name: str, *secrets: str, **fields: Any) -> None:
+            references = [{"name": one} for one in secrets]
+            container = rig.container(**{"image": image, **fields})
+            await rig.run(name, {"imagePullSecrets": references, "containers": [container]})
+
+        async def refused(name: str) -> None:
+            await rig.event(name, "Failed", "Error: ErrImagePull")
+            pod = await rig.get(name)
+            assert pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] in {
+                "ErrImagePull",
+                "ImagePullBackOff",
+            }
+
+        await asks("without")
+        await asks("wrong", "bad", "missing")
+        await refused("without")
+        await refused("wrong")
+        told = await rig.event("wrong", "FailedToRetrieveImagePullSecret")
+        assert (
+            told
+            == "Unable to retrieve some image pull secrets (missing); attempting to pull the image may not succeed."
+        )
+        assert private.pulls == 0
+        await asks("right", "bad", "good")
+        pod = await rig.running("right")
+        status = pod["status"]["containerStatuses"][0]
+        assert status["imageID"] == f"docker-pullable://{private.address}/shop/web@{digest}"
+        assert "including waiting). Image size: " in await rig.event("right", "Pulled", "Successfully pulled image")
+        # It is here now, but not for everybody: only for those who could have fetched it (KEP-2535).
+        pulls = private.pulls
+        await asks("again", "good")
+        await rig.running("again")
+        assert private.pulls == pulls
+        await asks("others")
+        await refused("others")
+        await asks("never", imagePullPolicy="Never")
+        await rig.event("never", "Failed", "Error: ErrImageNeverPull")
+        await asks("by-digest", "good", image=f"{private.address}/shop/web@{digest}")
+        await rig.running("by-digest")
+        await asks("always", "good", imagePullPolicy="Always")
+        await rig.running("always")
+        assert private.pulls > pulls
+        await asyncio.gather(*(rig.delete(name, 0) for name in ("right", "again", "by-digest", "always")))
+    docker("rmi", "-f", docker("images", "-q", image))
 
 
 async def test_an_image_that_is_always_pulled_does_not_run_from_here(rig: Rig) -> None:
