@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from moorage.resources import names
@@ -55,6 +55,16 @@ def is_default_class(storage_class: Document) -> bool:
     """Whether claims without a class get this one."""
     annotations = at(storage_class, "metadata.annotations", {})
     return any(annotations.get(name) == "true" for name in (DEFAULT_ANNOTATION, _OLD_DEFAULT_ANNOTATION))
+
+
+def default_class(classes: Iterable[Document]) -> str | None:
+    """The name of the newest default class; of several as new, of the first by name."""
+    defaults = [each for each in classes if is_default_class(each)]
+    if not defaults:
+        return None
+    newest = max(str(each["metadata"].get("creationTimestamp") or "") for each in defaults)
+    as_new = (each["metadata"] for each in defaults if str(each["metadata"].get("creationTimestamp") or "") == newest)
+    return min(str(metadata["name"]) for metadata in as_new)
 
 
 def _name(storage_class: Document, _now: float) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moorage.client.objects import Document
+from moorage.resources.local_volumes import disk_of
 from moorage.scheduler.podinfo import PodInfo, Profile
 from moorage.scheduler.requests import HostPort, amounts
 from moorage.scheduler.selection import effective_taints
@@ -38,6 +39,8 @@ class Row:
     ports: Counter[HostPort] = field(default_factory=Counter)
     pods: dict[str, PodInfo] = field(default_factory=dict)
     present: bool = True
+    disk: int | None = None
+    """Bytes of its disk, as far as it says."""
 
     @property
     def static(self) -> tuple[Any, ...]:
@@ -107,6 +110,7 @@ class NodeTable:
             metadata.get("labels") or {},
             effective_taints(node),
             bool((node.get("spec") or {}).get("unschedulable")),
+            disk=disk_of(node),
         )
         limits = amounts(status.get("allocatable") or status.get("capacity"))
         columns = [self._column(resource) for resource in limits]

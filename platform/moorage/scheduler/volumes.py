@@ -10,7 +10,9 @@ from moorage.client.informer import Informer
 from moorage.client.objects import Document, ObjectKey, controller_of, is_deleting, uid_of
 from moorage.resources import label_selector, quantity
 from moorage.resources.core.access_modes import ONE_POD, storage_class_of
+from moorage.resources.local_volumes import asked_by, size_of
 from moorage.resources.node_selector import volume_reaches
+from moorage.resources.storage import LOCAL_PROVISIONER, home_of
 from moorage.scheduler.nodetable import Row
 from moorage.scheduler.podinfo import PodInfo, claims_of
 
@@ -18,8 +20,9 @@ CONFLICT = "node(s) didn't match PersistentVolume's node affinity"
 NONE_TO_BIND = "node(s) didn't find available persistent volumes to bind"
 UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
 TAKEN = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
+NO_ROOM = "node(s) did not have enough free storage"
 NO_DEVICES = "cannot allocate all claims: no devices are allocated here (name in spec.schedulerName who allocates them)"
-_USED, _CLASS = "claims of placed pods", "class of volumes"
+_USED, _CLASS, _HOME = "claims of placed pods", "class of volumes", "folders of nodes"
 _FINISHED = ("Succeeded", "Failed")
 
 
@@ -41,10 +44,12 @@ class Volumes:
         self._assumed = assumed
         pods.add_index(_USED, _used)
         volumes.add_index(_CLASS, lambda volume: [storage_class_of(volume)])
+        volumes.add_index(_HOME, lambda volume: [home_of(volume)])
 
     def judge(self, pod: PodInfo) -> Verdict:
         """What the pod's claims say about nodes, as of now."""
         checks: list[tuple[str, Callable[[Row], bool]]] = []
+        new = 0
         for name in pod.claims:
             claim = self._claims.get(pod.key.namespace, name)
             if problem := self._problem(pod, name, claim):
@@ -52,6 +57,10 @@ class Volumes:
             assert claim is not None
             if check := self._check(claim):
                 checks.append(check)
+            elif self._is_to_be_made(claim):
+                new += asked_by(claim)
+        if new:
+            checks.append((NO_ROOM, lambda row: self._has_room(row, pod, new)))
         return Verdict("", checks)
 
     def _problem(self, pod: PodInfo, name: str, claim: Document | None) -> str:
@@ -80,6 +89,30 @@ class Volumes:
             return None
         free = [each for each in self._volumes.by_index(_CLASS, storage_class_of(claim)) if _serves(each, claim)]
         return NONE_TO_BIND, lambda row: any(_reaches(each, row) for each in free)
+
+    def _is_to_be_made(self, claim: Document) -> bool:
+        """Whether the claim is to get a folder of the node that its pod goes to."""
+        return not _is_bound(claim) and self._class(claim).get("provisioner") == LOCAL_PROVISIONER
+
+    def _has_room(self, row: Row, pod: PodInfo, new: int) -> bool:
+        """Whether the node's disk holds ``new`` more bytes beside what its folders were promised, made or not yet."""
+        if row.disk is None:
+            return True
+        taken = sum(map(size_of, self._volumes.by_index(_HOME, row.name)))
+        made = {(each.get("namespace"), each.get("name")) for each in self._held(row.name)}
+        coming: dict[ObjectKey, int] = {}
+        for other in row.pods.values():
+            for name in other.claims if other.uid != pod.uid else ():
+                key = ObjectKey(other.key.namespace, name)
+                claim = self._claims.get(*key)
+                if claim is not None and key not in made and self._is_to_be_made(claim):
+                    coming[key] = asked_by(claim)
+        return taken + sum(coming.values()) + new <= row.disk
+
+    def _held(self, node: str) -> Iterator[Mapping[str, Any]]:
+        """The claims that the node's folders are for."""
+        for volume in self._volumes.by_index(_HOME, node):
+            yield volume["spec"].get("claimRef") or {}
 
     def _class(self, claim: Document) -> Document:
         return self._classes.get("", storage_class_of(claim)) or {}

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from moorage.api.contracts import AdmissionRequest
 from moorage.resources import quantity
-from moorage.resources.core.access_modes import CLASS_ANNOTATION, storage_class_of
-from moorage.resources.kind import Document, FieldError
+from moorage.resources.core.access_modes import has_class, storage_class_of
+from moorage.resources.kind import FieldError
 from moorage.resources.printing import at
-from moorage.resources.storage import CLAIM_PROTECTION, STORAGE_CLASS, VOLUME_PROTECTION, is_default_class
+from moorage.resources.storage import CLAIM_PROTECTION, STORAGE_CLASS, VOLUME_PROTECTION, default_class
 from moorage_tenants.limits.reading import Decoded, refusal
 
 _PROTECTION = {
@@ -41,21 +41,14 @@ class Claims:
         if not _is_claim(request):
             return
         spec = claim.setdefault("spec", {})
-        if spec.get("storageClassName") is not None or CLASS_ANNOTATION in at(claim, "metadata.annotations", {}):
+        if has_class(claim):
             return
         if (name := await self._default(request)) is not None:
             spec["storageClassName"] = name
 
     async def _default(self, request: AdmissionRequest) -> str | None:
-        """The newest default class; of several as new, the first by name."""
-        classes = await self._classes.all(request.view, STORAGE_CLASS, None)
-        defaults: list[Document] = [each for each in classes if is_default_class(each)]
-        if not defaults:
-            return None
-        newest = max(each["metadata"]["creationTimestamp"] for each in defaults)
-        return min(
-            str(each["metadata"]["name"]) for each in defaults if each["metadata"]["creationTimestamp"] == newest
-        )
+        """The class of claims that name none."""
+        return default_class(await self._classes.all(request.view, STORAGE_CLASS, None))
 
     async def validate(self, request: AdmissionRequest) -> Sequence[FieldError]:
         """Growth that nobody would carry out."""

@@ -13,7 +13,7 @@ from moorage.scheduler.nodetable import NodeTable
 from moorage.scheduler.place import Placement, Placer
 from moorage.scheduler.podinfo import PodInfo
 from moorage.scheduler.preemption import Preemptor
-from moorage.scheduler.volumes import CONFLICT, NO_DEVICES, NONE_TO_BIND, TAKEN, UNBOUND, Volumes
+from moorage.scheduler.volumes import CONFLICT, NO_DEVICES, NO_ROOM, NONE_TO_BIND, TAKEN, UNBOUND, Volumes
 from tests.unit.scheduler.documents import node, pod, table
 
 
@@ -114,6 +114,25 @@ def test_a_volume_that_no_node_reaches_keeps_its_pod_waiting() -> None:
 def test_why_a_pod_waits_for_its_claim(claims: list[Document], classes: list[Document], reason: str) -> None:
     (found,) = placer(_two(), claims, (), classes).place([user()])
     assert (found.node, found.message) == ("", f"0/2 nodes are available: {reason}.")
+
+
+def _disk(name: str, size: str) -> Document:
+    made = node(name)
+    made["status"]["capacity"] = {"ephemeral-storage": size}
+    return made
+
+
+def test_a_nodes_disk_is_promised_once() -> None:
+    classes = [storage_class("WaitForFirstConsumer", "moorage.io/local")]
+    home = {"csi": {"driver": "local.moorage.io", "volumeHandle": "v", "volumeAttributes": {"node": "n1"}}}
+    there = volume("v", "n1", **home, claimRef={"namespace": "team", "name": "old"})
+    claims = [claim(f"data-{number}") for number in range(4)]
+    nodes = table(_disk("n1", "2Gi"), _disk("n2", "2Gi"))
+    found = placer(nodes, claims, [there], classes).place([user(f"p{n}", f"data-{n}") for n in range(4)])
+    assert sorted(each.node for each in found) == ["", "n1", "n2", "n2"]
+    assert [each.message for each in found if not each.node] == [f"0/2 nodes are available: 2 {NO_ROOM}."]
+    (silent,) = placer(table(node("n3")), claims, (), classes).place([user("p", "data-0")])
+    assert silent.node == "n3"
 
 
 def test_a_pod_waits_for_the_claim_that_is_made_for_it() -> None:

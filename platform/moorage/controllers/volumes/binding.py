@@ -17,7 +17,10 @@ def steps(volume: Document, claim: Document) -> Iterator[list[Operation | None]]
     yield [_volume_to_claim(volume, claim)]
     yield [_claim_to_volume(volume, claim)]
     spec = volume["spec"]
-    fields = {"phase": "Bound", "accessModes": spec.get("accessModes"), "capacity": spec.get("capacity")}
+    fields = {"phase": "Bound", "accessModes": spec.get("accessModes")}
+    # Once it is bound, its size is what it was given when it grew (``expansion``).
+    if (claim.get("status") or {}).get("phase") != "Bound":
+        fields["capacity"] = spec.get("capacity")
     yield [_status(PERSISTENT_VOLUME_CLAIMS, claim, fields), volume_phase(volume, "Bound")]
 
 
@@ -31,6 +34,12 @@ def volume_phase(volume: Document, phase: str, message: str = "") -> Operation |
     if (volume.get("status") or {}).get("phase") == phase:
         return None
     return _status(PERSISTENT_VOLUMES, volume, {"phase": phase, "message": message or None})
+
+
+def assign(claim: Document, name: str) -> Operation:
+    """The claim, which names no class, gets the default one (KEP-3333)."""
+    change = {"metadata": _on_version(claim), "spec": {"storageClassName": name}}
+    return operations.patch(PERSISTENT_VOLUME_CLAIMS, *key_of(claim), change)
 
 
 def unbind(volume: Document, *, whole: bool) -> Operation:

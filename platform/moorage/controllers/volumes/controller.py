@@ -16,9 +16,10 @@ from moorage.client.reconcile import DONE, Outcome, Runner, Temporary
 from moorage.client.resource import NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, STORAGE_CLASSES, Resource
 from moorage.controllers.context import Context
 from moorage.controllers.protection.decide import claims_of
-from moorage.controllers.volumes import binding, provisioning
-from moorage.controllers.volumes.matching import claim_of
+from moorage.controllers.volumes import binding, expansion, provisioning, recycling
+from moorage.controllers.volumes.matching import asked, claim_of
 from moorage.controllers.volumes.plan import (
+    Assign,
     Bind,
     Leave,
     Lose,
@@ -30,13 +31,15 @@ from moorage.controllers.volumes.plan import (
     of_claim,
     of_volume,
 )
-from moorage.controllers.volumes.reclaiming import why_not_reclaimed
+from moorage.controllers.volumes.releasing import Releasing, is_gone
+from moorage.resources import quantity
 from moorage.resources.core.access_modes import storage_class_of
-from moorage.resources.storage import LOCAL_PROVISIONER
+from moorage.resources.local_volumes import why_no_room
+from moorage.resources.storage import LOCAL_PROVISIONER, default_class, home_of, is_default_class
 
 LOOK = 15.0
 """Seconds between two looks at every claim and volume (kube-controller-manager's ``pvclaimbinder-sync-period``)."""
-_CLASS, _MEANT, _USED = "class", "meant for", "used by"
+_CLASS, _MEANT, _USED, _HOME = "class", "meant for", "used by", "folder of"
 
 
 class _Key(NamedTuple):
@@ -49,6 +52,7 @@ class VolumesController:
 
     def __init__(self, context: Context) -> None:
         self._client = context.client
+        self._clock = context.clock
         informers = context.informers
         self._claims = informers.get(PERSISTENT_VOLUME_CLAIMS)
         self._volumes = informers.get(PERSISTENT_VOLUMES)
@@ -59,11 +63,14 @@ class VolumesController:
         self._runner: Runner[_Key] = Runner("volumes", self.reconcile, workers=1, all_keys=self._every, every=LOOK)
         self._volumes.add_index(_CLASS, lambda volume: [storage_class_of(volume)])
         self._volumes.add_index(_MEANT, _meant_for)
+        self._volumes.add_index(_HOME, lambda volume: [home_of(volume)])
         self._pods.add_index(_USED, _used)
         self._claims.add_handler(self._claim_changed)
         self._volumes.add_handler(self._volume_changed)
         self._classes.add_handler(self._class_changed)
         self._pods.add_handler(self._pod_changed)
+        self._nodes.add_handler(self._node_changed)
+        self._releasing = Releasing(self._pods, self._nodes, self._events, self._write, self._live)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -88,10 +95,14 @@ class VolumesController:
             named = await self._live(PERSISTENT_VOLUMES, "", str(claim["spec"].get("volumeName") or ""))
         free = [*self._volumes.by_index(_MEANT, where), *self._volumes.by_index(_CLASS, storage_class_of(claim))]
         storage_class = self._classes.get("", storage_class_of(claim))
-        plan = of_claim(claim, named, free, storage_class, self._node_of(where))
+        default = default_class(self._classes) or ""
+        plan = of_claim(claim, named, free, storage_class, self._node_of(where), default)
         match plan:
             case Bind(volume):
-                return await self._bind(volume, claim)
+                outcome = await self._bind(volume, claim)
+                return await self._grow(volume, claim) if outcome == DONE and is_completed(claim) else outcome
+            case Assign(name):
+                return await self._write([binding.assign(claim, name)])
             case Lose(reason, message):
                 if (claim.get("status") or {}).get("phase") != "Lost":
                     self._events.record(claim, "Warning", reason, message)
@@ -116,7 +127,8 @@ class VolumesController:
 
     async def _provision(self, claim: Document, storage_class: Document) -> Outcome:
         node = self._node_of(key_of(claim))
-        if problem := provisioning.why_not(claim, storage_class, node):
+        there = self._volumes.by_index(_HOME, node["metadata"]["name"]) if node is not None else []
+        if problem := provisioning.why_not(claim, storage_class, node, there):
             self._events.record(claim, "Warning", "ProvisioningFailed", problem)
         if problem or node is None:
             return await self._write([binding.claim_phase(claim, "Pending")])
@@ -146,14 +158,35 @@ class VolumesController:
                 self._runner.queue.add(_Key(PERSISTENT_VOLUME_CLAIMS, where))
                 return DONE
             case _:
-                return await self._reclaim(volume)
+                return await self._releasing.reclaim(volume)
 
-    async def _reclaim(self, volume: Document) -> Outcome:
-        problem = why_not_reclaimed(volume)
-        if problem is None or (volume.get("status") or {}).get("phase") == "Failed":
-            return DONE
-        self._events.record(volume, "Warning", problem.reason, problem.message)
-        return await self._write([binding.volume_phase(volume, "Failed", problem.message)])
+    async def _grow(self, volume: Document, claim: Document) -> Outcome:
+        """Give a bound claim the size that it asks for by now."""
+        match expansion.of(claim, volume):
+            case expansion.Elsewhere():
+                message = "waiting for an external controller to expand this PVC"
+                self._events.record(claim, "Normal", "ExternalExpanding", message)
+            case expansion.Settled(stale=True):
+                return await self._write([expansion.forgotten(claim)])
+            case expansion.Growth(size, more):
+                return await self._grow_by(volume, claim, size, more)
+        return DONE
+
+    async def _grow_by(self, volume: Document, claim: Document, size: str, more: int) -> Outcome:
+        node = self._nodes.get("", home_of(volume))
+        there = self._volumes.by_index(_HOME, home_of(volume))
+        problem = why_no_room(node, there, more) if node is not None else ""
+        if problem:
+            self._events.record(claim, "Warning", "VolumeResizeFailed", f"resize volume failed: {problem}")
+            now = self._clock()
+            refused = None if expansion.is_refused(claim, problem) else expansion.refused(claim, problem, now)
+            return await self._write([refused])
+        for step in expansion.grown(claim, volume, size):
+            outcome = await self._write([step])
+            if outcome != DONE:
+                return outcome
+        self._events.record(claim, "Normal", "VolumeResizeSuccessful", f"Resize volume succeeded: it has {size}")
+        return DONE
 
     def _tell_of_provisioner(self, claim: Document, storage_class: Document | None) -> None:
         name = storage_class_of(claim)
@@ -194,12 +227,12 @@ class VolumesController:
     async def _write(self, steps: Sequence[Operation | None]) -> Outcome:
         wanted = [step for step in steps if step is not None]
         for result in (await self._client.batch(wanted)).results if wanted else ():
-            if result.error is not None:
+            if result.error is not None and not is_gone(result.error):
                 return Temporary(str(result.error))
         return DONE
 
     def _every(self) -> list[_Key]:
-        found = [_Key(PERSISTENT_VOLUME_CLAIMS, key_of(claim)) for claim in self._claims if not is_completed(claim)]
+        found = [_Key(PERSISTENT_VOLUME_CLAIMS, key_of(claim)) for claim in self._claims if _is_open(claim)]
         return found + [_Key(PERSISTENT_VOLUMES, key_of(volume)) for volume in self._volumes]
 
     def _claim_changed(self, old: Document | None, new: Document | None) -> None:
@@ -223,6 +256,8 @@ class VolumesController:
     def _class_changed(self, _old: Document | None, new: Document | None) -> None:
         if new is not None:
             self._look_again(str(new["metadata"]["name"]))
+            if is_default_class(new):
+                self._look_again("")
 
     def _look_again(self, name: str) -> None:
         """At the claims of a class that wait."""
@@ -232,12 +267,30 @@ class VolumesController:
 
     def _pod_changed(self, old: Document | None, new: Document | None) -> None:
         """A pod that has found its node is what claims wait for."""
+        pod = new or old
+        assert pod is not None
+        if volume := recycling.volume_of(pod):
+            self._runner.queue.add(_Key(PERSISTENT_VOLUMES, ObjectKey("", volume)))
         if new is None or (old is not None and old["spec"].get("nodeName") == new["spec"].get("nodeName")):
             return
         for where in _used(new):
             claim = self._claims.get(*where)
             if claim is not None and not is_completed(claim):
                 self._runner.queue.add(_Key(PERSISTENT_VOLUME_CLAIMS, where))
+
+    def _node_changed(self, old: Document | None, new: Document | None) -> None:
+        """What was on a node that is gone need not wait for it."""
+        if new is None and old is not None:
+            for volume in self._volumes.by_index(_HOME, old["metadata"]["name"]):
+                self._runner.queue.add(_Key(PERSISTENT_VOLUMES, key_of(volume)))
+
+
+def _is_open(claim: Document) -> bool:
+    """Whether a claim waits for something that time may bring: a volume, or more room."""
+    if not is_completed(claim):
+        return True
+    has = str(((claim.get("status") or {}).get("capacity") or {}).get("storage") or "0")
+    return quantity.compare(asked(claim), has) > 0
 
 
 def _used(pod: Document) -> list[ObjectKey]:

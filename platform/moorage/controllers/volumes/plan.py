@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from moorage.client.objects import Document, is_deleting, uid_of
 from moorage.controllers.volumes.matching import best, claim_of, is_meant_for, why_not
-from moorage.resources.core.access_modes import storage_class_of
+from moorage.resources.core.access_modes import has_class, storage_class_of
 
 COMPLETED, BY_CONTROLLER = "pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller"
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
@@ -32,6 +32,12 @@ class Provision(NamedTuple):
     """The class's provisioner is to make a volume."""
 
 
+class Assign(NamedTuple):
+    """The claim gets the default class, which it could not have when it was made."""
+
+    name: str
+
+
 class Lose(NamedTuple):
     """The claim was bound and its volume is gone."""
 
@@ -39,7 +45,7 @@ class Lose(NamedTuple):
     message: str
 
 
-ClaimPlan = Bind | Wait | Provision | Lose
+ClaimPlan = Bind | Wait | Provision | Assign | Lose
 
 
 class Turn(NamedTuple):
@@ -82,8 +88,11 @@ def of_claim(
     free: Iterable[Document],
     storage_class: Document | None,
     node: Document | None,
+    default: str = "",
 ) -> ClaimPlan:
-    """``named``: the volume that the claim names, ``free``: those that it may get, ``node``: where its first pod goes."""
+    """``named``: the volume that the claim names, ``free``: those that it may get, ``node``: where its first pod goes,
+    ``default``: the class of claims that name none.
+    """
     if is_completed(claim):
         return _of_bound(claim, named)
     if is_deleting(claim):
@@ -94,6 +103,8 @@ def of_claim(
     volume = best(claim, free, node=node, delayed=delayed)
     if volume is not None:
         return Bind(volume)
+    if default and not has_class(claim):
+        return Assign(default)
     if delayed and node is None:
         return Wait("Normal", DELAYED, "waiting for first consumer to be created before binding")
     if storage_class_of(claim):

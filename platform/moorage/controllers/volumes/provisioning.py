@@ -5,20 +5,23 @@ The volume names its node and itself, never a path: where a node keeps such fold
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from moorage.client import operations
 from moorage.client.objects import Document, key_of, uid_of
 from moorage.client.operations import Operation
 from moorage.client.resource import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES
 from moorage.controllers.volumes.matching import asked
 from moorage.controllers.volumes.plan import PROVISIONED_BY, is_delayed
+from moorage.resources.local_volumes import asked_by, why_no_room
 from moorage.resources.storage import LOCAL_DRIVER, LOCAL_PROVISIONER
 
 HOSTNAME = "kubernetes.io/hostname"
 SELECTED_NODE, PROVISIONER = "volume.kubernetes.io/selected-node", "volume.kubernetes.io/storage-provisioner"
 
 
-def why_not(claim: Document, storage_class: Document, node: Document | None) -> str:
-    """Why no folder can serve the claim; "" where one can."""
+def why_not(claim: Document, storage_class: Document, node: Document | None, there: Iterable[Document] = ()) -> str:
+    """Why no folder can serve the claim; "" where one can. ``there``: the volumes that are folders of the node."""
     spec = claim["spec"]
     if not is_delayed(storage_class):
         name = storage_class["metadata"]["name"]
@@ -31,7 +34,7 @@ def why_not(claim: Document, storage_class: Document, node: Document | None) -> 
         return "claim.spec.dataSource is not supported: volumes of nodes begin empty"
     if node is not None and HOSTNAME not in (node["metadata"].get("labels") or {}):
         return f'node "{node["metadata"]["name"]}" has no label {HOSTNAME}'
-    return ""
+    return "" if node is None else why_no_room(node, there, asked_by(claim))
 
 
 def choice(claim: Document, node: Document) -> Operation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from moorage.client.objects import Document
+from moorage.controllers.volumes import recycling
 from moorage.controllers.volumes.plan import PROVISIONED_BY
 
 
@@ -18,7 +19,7 @@ class Problem(NamedTuple):
 def why_not_reclaimed(volume: Document) -> Problem | None:
     """None where nothing is to be done here: the volume is kept, or its provisioner deletes it."""
     policy = volume["spec"].get("persistentVolumeReclaimPolicy")
-    if policy == "Recycle":
+    if policy == "Recycle" and not recycling.can(volume):
         return Problem("VolumeFailedRecycle", "No recycler plugin found for the volume!")
     if policy == "Delete" and PROVISIONED_BY not in (volume["metadata"].get("annotations") or {}):
         name = volume["metadata"]["name"]

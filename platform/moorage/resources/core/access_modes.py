@@ -32,6 +32,12 @@ def storage_class_of(document: Mapping[str, Any]) -> str:
     return (document.get("spec") or {}).get("storageClassName") or ""
 
 
+def has_class(claim: Mapping[str, Any]) -> bool:
+    """Whether a claim names a class, be it none (""), rather than leaving it open."""
+    annotations = (claim.get("metadata") or {}).get("annotations") or {}
+    return CLASS_ANNOTATION in annotations or (claim.get("spec") or {}).get("storageClassName") is not None
+
+
 def check_modes(errors: Errors, path: str, spec: Part) -> None:
     """``accessModes``, which both kinds must give, and ``volumeMode``."""
     modes = spec.get("accessModes") or ()
