@@ -43,6 +43,11 @@ class Snapshot:
     tokens: Mapping[Wanted, str] = field(default_factory=dict)
     claims: Mapping[str, Document] = field(default_factory=dict)
     images: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    files: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
+
+    def file(self, volume: str, path: str) -> str | None:
+        """A file of one of the pod's volumes, or None where there is none."""
+        return self.files.get((volume, path))
 
     def config_map(self, name: str) -> Document | None:
         """The ConfigMap, or None where there is none."""

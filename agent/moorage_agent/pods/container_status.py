@@ -13,6 +13,7 @@ from moorage_agent.pods.observed import (
     Health,
     Observed,
     ephemeral_containers,
+    every_container,
     init_containers,
     is_sidecar,
 )
@@ -20,6 +21,7 @@ from moorage_agent.pods.observed import (
 Pod = Mapping[str, Any]
 Document = dict[str, Any]
 
+MESSAGES = 12 * 1024
 LOST = {
     "exitCode": 137,
     "reason": "ContainerStatusUnknown",
@@ -56,7 +58,7 @@ def container_status(
     is_ephemeral = any(one["name"] == name for one in ephemeral_containers(pod))
     status: Document = {"name": name, "state": state}
     before = last if ended else (starts[-2] if len(starts) > 1 else None)
-    status["lastState"] = {"terminated": _terminated(container, before, describe)} if before is not None else {}
+    status["lastState"] = {"terminated": _terminated(pod, container, before, describe)} if before is not None else {}
     running = "running" in state
     health = seen.health.get(last.container.id, Health()) if last is not None and running else Health(False, False)
     one_shot = is_init and not is_sidecar(container)
@@ -145,10 +147,10 @@ def _state(
         return {"waiting": _without_empty(reason=reason_text, message=message)}, False
     if reason is not None and outcome.restarts(pod, container, last):
         return {"waiting": _without_empty(reason=reason.reason, message=reason.message)}, True
-    return {"terminated": _terminated(container, last, describe)}, False
+    return {"terminated": _terminated(pod, container, last, describe)}, False
 
 
-def _terminated(container: Mapping[str, Any], last: Attempt, describe: Describe) -> Document:
+def _terminated(pod: Pod, container: Mapping[str, Any], last: Attempt, describe: Describe) -> Document:
     found = last.container
     if found.error:
         reason = "StartError"
@@ -159,11 +161,16 @@ def _terminated(container: Mapping[str, Any], last: Attempt, describe: Describe)
     return _without_empty(
         exitCode=last.exit_code,
         reason=reason,
-        message=redaction.told(found.error, container) or describe.message(last),
+        message=redaction.told(found.error, container) or _fitting(pod, describe.message(last)),
         startedAt=_time(found.started),
         finishedAt=_time(last.finished),
         containerID=f"docker://{found.id}",
     )
+
+
+def _fitting(pod: Pod, message: str) -> str:
+    """All messages of a pod have 12 KiB together, each container an even share (the kubelet's ``normalizeStatus``)."""
+    return message.encode()[: MESSAGES // len(every_container(pod))].decode("utf-8", "ignore")
 
 
 def _image_id(last: Attempt | None, describe: Describe) -> str:

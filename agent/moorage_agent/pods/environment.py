@@ -12,11 +12,11 @@ from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from moorage_agent.pods import fields
+from moorage_agent.pods import env_files, fields
 
 Pod = Mapping[str, Any]
 
-_REFERENCE = re.compile(r"\$(?:\$|\(([^()]*)\))")
+_REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
 
 class ConfigError(Exception):
@@ -32,6 +32,10 @@ class Sources(Protocol):
 
     def secret(self, name: str) -> Mapping[str, Any] | None:
         """The object, or None where there is none."""
+        ...
+
+    def file(self, volume: str, path: str) -> str | None:
+        """A file of one of the pod's volumes, or None where there is none."""
         ...
 
 
@@ -96,7 +100,12 @@ def _all_of(source: Mapping[str, Any], sources: Sources, pod: Pod) -> dict[str, 
             return {}
         raise ConfigError(f'{kind} "{reference["name"]}" not found')
     where = f"{kind} {pod['metadata']['namespace']}/{reference['name']}"
-    return {name: _text(value, name, where) for name, value in decoded(found).items()}
+    return {name: _text(value, name, where) for name, value in _texts(found).items()}
+
+
+def _texts(document: Mapping[str, Any]) -> dict[str, bytes]:
+    """Entries that variables may be made of: of a ConfigMap, those in ``data`` only."""
+    return decoded({name: value for name, value in document.items() if name != "binaryData"})
 
 
 def _text(value: bytes, name: str, where: str) -> str:
@@ -117,6 +126,8 @@ def _value_from(
         return fields.field(pod, source["fieldRef"]["fieldPath"], facts)
     if source.get("resourceFieldRef"):
         return fields.resource(pod, source["resourceFieldRef"], container, facts)
+    if source.get("fileKeyRef"):
+        return _from_file(source["fileKeyRef"], sources)
     if source.get("configMapKeyRef"):
         reference, kind, find = source["configMapKeyRef"], "ConfigMap", sources.config_map
     elif source.get("secretKeyRef"):
@@ -124,7 +135,7 @@ def _value_from(
     else:
         raise ConfigError(f"unsupported source of a variable's value: {', '.join(source)}")
     found = find(reference["name"])
-    entries = decoded(found) if found is not None else {}
+    entries = _texts(found) if found is not None else {}
     if found is None or reference["key"] not in entries:
         if reference.get("optional"):
             return None
@@ -134,6 +145,28 @@ def _value_from(
         raise ConfigError(f"couldn't find key {reference['key']} in {kind} {where}")
     where = f"{kind.lower()} {pod['metadata']['namespace']}/{reference['name']}"
     return _text(entries[reference["key"]], reference["key"], where)
+
+
+def _from_file(reference: Mapping[str, Any], sources: Sources) -> str | None:
+    path, key = str(reference["path"]), str(reference["key"])
+    text = sources.file(str(reference["volumeName"]), path)
+    try:
+        value = env_files.value_of(text or "", key)
+    except env_files.FileError as error:
+        raise ConfigError(f'couldn\'t parse environment variable file "{path}": {error}') from error
+    if value:
+        return value
+    if reference.get("optional"):
+        return None
+    if text is None:
+        raise ConfigError(f'environment variable file "{path}" not found in volume "{reference["volumeName"]}"')
+    raise ConfigError(f'environment variable key "{key}" not found in file "{path}"')
+
+
+def files(container: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """(volume, path) of the files that a container's variables come from."""
+    given = (entry.get("valueFrom") or {} for entry in container.get("env") or ())
+    return {(one["fileKeyRef"]["volumeName"], one["fileKeyRef"]["path"]) for one in given if one.get("fileKeyRef")}
 
 
 def references(container: Mapping[str, Any]) -> set[tuple[str, str]]:

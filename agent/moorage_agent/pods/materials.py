@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from moorage_agent.engine.contract import EngineError
 from moorage_agent.images import reference
 from moorage_agent.images.puller import Want, backing_off
 from moorage_agent.objects import CLAIM, RUNTIME_CLASS, VOLUME, Snapshot
+from moorage_agent.pods import environment
 from moorage_agent.pods.observed import Failure
 from moorage_agent.volumes import sources
 from moorage_agent.volumes.sources import VolumeError
@@ -58,6 +60,17 @@ class Materials:
         document = found.found.get((RUNTIME_CLASS, name))
         self._handler = None if document is None else str(document["handler"])
         return self._handler
+
+    async def of_environment(self, container: Mapping[str, Any]) -> Snapshot:
+        """For a container's variables. Raises ClientError, VolumeError."""
+        found = await self.read(environment.references(container))
+        files = environment.files(container)
+        if not files:
+            return found
+        read, pod = self._node.volumes.read_text, self._worker.pod
+        loop = asyncio.get_running_loop()
+        texts = {one: await loop.run_in_executor(self._node.files, read, pod, *one) for one in files}
+        return replace(found, files=texts)
 
     async def of_files(self, not_before: float | None = None) -> Snapshot:
         """For volumes that follow their objects. Raises ClientError."""

@@ -150,9 +150,10 @@ class Operations:
             self._fail(VOLUMES, "FailedMount", str(error), 10.0)
         except ImageFailure as error:
             worker.failures[VOLUMES] = error.failure
-        except sources.VolumeError as error:
-            self._fail(VOLUMES, "FailedMount", str(error), 10.0)
-            worker.tell("Warning", "FailedMount", str(error))
+        except (sources.VolumeError, OSError) as error:
+            words = _of_system(error)
+            self._fail(VOLUMES, "FailedMount", words, 10.0)
+            worker.tell("Warning", "FailedMount", words)
         else:
             worker.failures.pop(VOLUMES, None)
             worker.volumes_ready = True
@@ -202,8 +203,8 @@ class Operations:
         worker, engine = self._worker, self._node.engine
         try:
             spec = await self._container_spec(name, attempt, sandbox, backoff)
-        except (environment.ConfigError, sources.VolumeError, ValueError) as error:
-            self._container_failed(name, "CreateContainerConfigError", str(error))
+        except (environment.ConfigError, sources.VolumeError, ValueError, OSError) as error:
+            self._container_failed(name, "CreateContainerConfigError", _of_system(error))
             return
         except ClientError as error:
             self._fail(name, "CreateContainerConfigError", str(error), 10.0)
@@ -386,7 +387,7 @@ class Operations:
     async def _container_spec(self, name: str, attempt: int, sandbox: str, backoff: float) -> Any:
         worker, node = self._worker, self._node
         container = worker.container(name)
-        found = await self.materials.read(environment.references(container))
+        found = await self.materials.of_environment(container)
         facts = node.facts._replace(pod_ip=worker.pod_ip())
         domain = node.network.resolver().domain
         links = worker.pod["spec"].get("enableServiceLinks") is not False
@@ -450,6 +451,11 @@ class Operations:
         tries = before.tries + 1 if before is not None else 1
         at = self._node.clock() + retry_delay(tries, most)
         self._worker.failures[name] = Failure(reason, message, at, tries)
+
+
+def _of_system(error: Exception) -> str:
+    """An error as its pod is told: of one of the machine's, only what it was, as paths of the machine are nobody's business."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def _explained(message: str) -> str:

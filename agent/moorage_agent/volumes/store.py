@@ -17,7 +17,7 @@ from moorage_agent.engine.contract import Mount
 from moorage_agent.pods import environment, fields
 from moorage_agent.pods.confinement import Profiles
 from moorage_agent.pods.quantities import amount
-from moorage_agent.volumes import claims, memory, mounts, payload, sources
+from moorage_agent.volumes import claims, memory, mounts, payload, reading, sources
 from moorage_agent.volumes.folders import Folders
 from moorage_agent.volumes.sources import VolumeError
 
@@ -117,6 +117,13 @@ class VolumeStore:
         result.append(Mount(str(message), container.get("terminationMessagePath") or "/dev/termination-log"))
         return result
 
+    def read_text(self, pod: Pod, name: str, path: str) -> str | None:
+        """A file that containers left in an emptyDir, None where there is none. Raises VolumeError."""
+        volume = next((one for one in pod["spec"].get("volumes") or () if one["name"] == name), None)
+        if volume is None or volume.get("emptyDir") is None:
+            raise VolumeError(f'volume "{name}" is no emptyDir volume of the pod')
+        return reading.text_of(self.path(pod, volume), path)
+
     def write_names(self, pod: Pod, hosts: str, resolver: str) -> None:
         """Write the pod's ``/etc/hosts`` and ``resolv.conf``. Files that containers have mounted change in place."""
         folder = self._folder(pod)
@@ -132,12 +139,13 @@ class VolumeStore:
         return self._pods / uid / "messages" / container / str(attempt)
 
     def message(self, uid: str, container: str, attempt: int) -> str:
-        """The termination message, at most 4096 bytes; "" where there is none."""
+        """The termination message, of a long one the last 4096 bytes; "" where there is none."""
         try:
             descriptor = os.open(self.message_file(uid, container, attempt), os.O_RDONLY | os.O_NOFOLLOW)
         except OSError:
             return ""
         with open(descriptor, "rb") as file:
+            file.seek(max(0, os.fstat(descriptor).st_size - MESSAGE_LIMIT))
             return file.read(MESSAGE_LIMIT).decode("utf-8", "replace").replace("\0", "")
 
     def leave_message(self, uid: str, container: str, attempt: int, message: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import socket
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -303,3 +304,20 @@ async def test_pull_secrets_and_bodies_of_secrets_do_not_reach_the_agents_log(
     assert "canary-word" not in message
     assert "canary-word" not in caplog.text
     assert auth not in caplog.text
+
+
+async def test_variables_come_from_files_that_earlier_containers_left(rig: Rig) -> None:
+    def variable(name: str, path: str, **more: Any) -> Document:
+        return {"name": name, "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": path, "key": "A", **more}}}
+
+    write = "mkdir /v/d; echo \"A='one two'\" > /v/d/env; ln -s /etc/passwd /v/out"
+    init = rig.container("init", write, volumeMounts=[{"name": "v", "mountPath": "/v"}])
+    asks = [variable("X", "d/env"), variable("Y", "d/none", optional=True), {"name": "Z", "value": "<$(X)>"}]
+    spec = {"restartPolicy": "Never", "initContainers": [init], "volumes": [{"name": "v", "emptyDir": {}}]}
+    await rig.run("left", {**spec, "containers": [rig.container(script="echo $X; echo ${Y-no}; echo $Z", env=asks)]})
+    await rig.run("out", {**spec, "containers": [rig.container(env=[variable("X", "out")])]})
+    pod = await rig.until("left", lambda s: s["phase"] == "Succeeded")
+    assert await rig.logs(pod) == "one two\nno\n<one two>\n"
+    reason = "CreateContainerConfigError"
+    pod = await rig.until("out", lambda s: s["containerStatuses"][0]["state"]["waiting"]["reason"] == reason)
+    assert "root:" not in pod["status"]["containerStatuses"][0]["state"]["waiting"]["message"]

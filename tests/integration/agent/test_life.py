@@ -167,6 +167,34 @@ async def test_a_forced_delete_removes_the_containers_too(rig: Rig) -> None:
     await rig.gone(pod)
 
 
+async def test_a_pod_that_somebody_holds_back_ends_and_says_how(rig: Rig) -> None:
+    """Whoever holds it by a finalizer reads its last word: a phase that is final, and an end of every container."""
+    held = rig.pod(
+        "held",
+        {"initContainers": [rig.container("init", "exit 0")], "containers": [rig.container("b"), rig.container("a")]},
+    )
+    absent = rig.pod("absent", image="127.0.0.1:9/no/image:1")
+    for pod in (held, absent):
+        pod["metadata"]["finalizers"] = ["example.com/hold"]
+        await rig.client.create(PODS, pod)
+    await rig.running("held")
+    await rig.until("absent", lambda s: "ImagePull" in s["containerStatuses"][0]["state"]["waiting"]["reason"])
+    for name in ("held", "absent"):
+        await rig.client.delete(PODS, name, NAMESPACE)
+    pod = await rig.until("held", lambda s: s["phase"] == "Succeeded")
+    assert [one["name"] for one in pod["status"]["containerStatuses"]] == ["a", "b"]
+    assert all(one["state"]["terminated"]["exitCode"] == 0 for one in pod["status"]["containerStatuses"])
+    ready = next(one for one in pod["status"]["conditions"] if one["type"] == "Initialized")
+    assert (ready["status"], ready["reason"]) == ("True", "PodCompleted")
+    assert "message" not in ready
+    absent = await rig.until("absent", lambda s: s["phase"] == "Failed")
+    lost = absent["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert (lost["reason"], lost["exitCode"]) == ("ContainerStatusUnknown", 137)
+    for one in (pod, absent):
+        await rig.client.patch(PODS, one["metadata"]["name"], {"metadata": {"finalizers": None}}, NAMESPACE)
+        await rig.gone(one)
+
+
 async def test_init_containers_run_in_order_before_the_others(rig: Rig) -> None:
     mount = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
     spec = {

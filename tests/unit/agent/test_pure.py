@@ -16,7 +16,7 @@ from moorage_agent.images import credentials, puller, reference
 from moorage_agent.node import document
 from moorage_agent.node.machine import Pressure
 from moorage_agent.objects import Snapshot
-from moorage_agent.pods import backoff, confinement, environment, fields, labels, quantities, spec
+from moorage_agent.pods import backoff, confinement, env_files, environment, fields, labels, quantities, spec
 from moorage_agent.pods.status_writer import difference
 from moorage_agent.probes.checks import port_number
 from moorage_agent.probes.grpc_health import request
@@ -198,6 +198,64 @@ def test_run_as_non_root() -> None:
     for (user, wanted), text in told.items():
         with pytest.raises(environment.ConfigError, match=f"^{text}$"):
             check(user, **({} if wanted is None else {"runAsUser": wanted}))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("A='one'", "one"),
+        ("# a comment\n\n  A='one' # and more\nA='two'\n", "one"),
+        ("B='x'\nA='it\nspans  lines # all of it'\n", "it\nspans  lines # all of it"),
+        ("A= 'one'\nB='x'", ""),
+        ("B='A=1'\n", ""),
+        ("", ""),
+    ],
+)
+def test_files_of_variables(text: str, value: str) -> None:
+    assert env_files.value_of(text, "A") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("\nA=one", "line 2: value must be enclosed in single quotes"),
+        ("A ='one'", "line 1: whitespace before '=' is not allowed"),
+        ("treasure", "line 1: missing '='"),
+        ("='x'", "line 1: empty variable name"),
+        ("B='x'\nA='treasure", "line 2: unclosed single quote"),
+        ("A='x'treasure", "line 1: unexpected content after closing quote"),
+    ],
+)
+def test_files_that_are_none_of_variables(text: str, problem: str) -> None:
+    with pytest.raises(env_files.FileError) as caught:
+        env_files.value_of(text, "A")
+    assert problem in str(caught.value)
+    assert "treasure" not in str(caught.value)
+
+
+def test_variables_from_files() -> None:
+    def value(optional: bool = False, **files: str | None) -> dict[str, str]:
+        reference = {"volumeName": "v", "path": "e", "key": "A", "optional": optional}
+        asks = container(env=[{"name": "X", "valueFrom": {"fileKeyRef": reference}}])
+        snapshot = Snapshot(files={("v", name): text for name, text in files.items()})
+        return environment.environment(pod(), asks, snapshot, fields.Facts())
+
+    assert value(e="A='one'") == {"X": "one"}
+    assert value(optional=True) == value(optional=True, e="B='x'") == {}
+    with pytest.raises(environment.ConfigError, match='file "e" not found in volume "v"'):
+        value()
+    with pytest.raises(environment.ConfigError, match='environment variable key "A" not found in file "e"'):
+        value(e="B='x'")
+
+
+def test_binary_data_makes_no_variables() -> None:
+    data = {"data": {"a": "1"}, "binaryData": {"b": base64.b64encode(b"2").decode()}}
+    found = Snapshot({("configmap", "m"): {"kind": "ConfigMap", **data}})
+    whole = container(envFrom=[{"configMapRef": {"name": "m"}}])
+    assert environment.environment(pod(), whole, found, fields.Facts()) == {"a": "1"}
+    one = container(env=[{"name": "B", "valueFrom": {"configMapKeyRef": {"name": "m", "key": "b"}}}])
+    with pytest.raises(environment.ConfigError, match="couldn't find key b in ConfigMap shop/m"):
+        environment.environment(pod(), one, found, fields.Facts())
 
 
 def test_what_confines_a_container() -> None:

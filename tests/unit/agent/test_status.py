@@ -20,7 +20,7 @@ class NoDetails:
     """There are no messages and no registries."""
 
     def message(self, attempt: Attempt) -> str:
-        return ""
+        return "é" * 3000 if attempt.name == "talks" else ""
 
     def image_digest(self, image_id: str) -> str:
         return ""
@@ -169,6 +169,14 @@ def test_entries_are_sorted_by_name_and_tell_their_mounts() -> None:
         {"name": "v", "mountPath": "/v"},
         {"name": "r", "mountPath": "/r", "readOnly": True, "recursiveReadOnly": "Disabled"},
     ]
+
+
+def test_messages_of_many_containers_share_their_room() -> None:
+    others = [container(f"c{number}") for number in range(5)]
+    whole = pod(container("talks"), *others, restartPolicy="Never")
+    found = status(whole, seen(attempt("talks", 0, EXITED, code=1, finished=NOW)))
+    entry = next(one for one in found["containerStatuses"] if one["name"] == "talks")
+    assert entry["state"]["terminated"]["message"] == "é" * 1024
 
 
 def test_an_ephemeral_container_is_never_ready() -> None:

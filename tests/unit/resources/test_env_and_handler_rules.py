@@ -46,6 +46,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         variable(value="x", valueFrom=FIELD),
         f'{HERE}.env[0].valueFrom: Invalid value: "": may not be specified when `value` is not empty',
     ),
+    (
+        source(fileKeyRef={"volumeName": "v", "path": "../e", "key": "A"}),
+        f"{HERE}.env[0].valueFrom.fileKeyRef.path: Invalid value: \"../e\": must not contain '..'",
+    ),
+    (
+        source(fileKeyRef={"volumeName": "v", "path": "/e", "key": "A"}),
+        f'{HERE}.env[0].valueFrom.fileKeyRef.path: Invalid value: "/e": must be a relative path',
+    ),
     (source(fieldRef={}), f"{HERE}.env[0].valueFrom.fieldRef.fieldPath: Required value"),
     (
         source(fieldRef={"fieldPath": "metadata.shape"}),

@@ -92,6 +92,22 @@ def check_key_ref(errors: Errors, path: str, reference: Part) -> None:
     check_required_name(errors, f"{path}.key", reference.get("key", ""), names.config_key)
 
 
+def _check_file(errors: Errors, path: str, reference: Part) -> None:
+    """A variable in a file of a volume (KEP-3721)."""
+    if not reference.get("key"):
+        errors.append(required(f"{path}.key"))
+    elif problem := names.env_name(reference["key"]):
+        errors.append(invalid(f"{path}.key", reference["key"], problem))
+    check_required_name(errors, f"{path}.volumeName", reference.get("volumeName", ""), names.dns_label)
+    where = reference.get("path", "")
+    if not where:
+        errors.append(required(f"{path}.path"))
+    elif where.startswith("/"):
+        errors.append(invalid(f"{path}.path", where, "must be a relative path"))
+    elif ".." in where.split("/"):
+        errors.append(invalid(f"{path}.path", where, "must not contain '..'"))
+
+
 def _check_value_from(errors: Errors, path: str, variable: Part) -> None:
     source: Part = variable["valueFrom"]
     given = [name for name in _SOURCES if name in source] + (["fileKeyRef"] if "fileKeyRef" in source else [])
@@ -100,7 +116,9 @@ def _check_value_from(errors: Errors, path: str, variable: Part) -> None:
             check_field_ref(errors, f"{path}.fieldRef", source[name], ENV_FIELDS)
         elif name == "resourceFieldRef":
             check_resource_ref(errors, f"{path}.resourceFieldRef", source[name], volume=False)
-        elif name != "fileKeyRef":
+        elif name == "fileKeyRef":
+            _check_file(errors, f"{path}.fileKeyRef", source[name])
+        else:
             check_key_ref(errors, f"{path}.{name}", source[name])
     if not given:
         detail = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
