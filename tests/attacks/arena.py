@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tests.attacks.caller import Caller, base64_of
 from tests.support.installation import Installation
-from tests.support.rest import Document
+from tests.support.rest import Answer, Document
 from tests.support.wait import until
 
 NAMESPACES = "/api/v1/namespaces"
@@ -172,3 +172,10 @@ async def deleted(caller: Caller, path: str) -> None:
     """Delete an object and wait until it is gone."""
     caller.send("DELETE", path)
     await until(lambda: caller.send("GET", path).code == 404)
+
+
+def silent(arena: Arena, answer: Answer) -> Answer:
+    """The answer, which tells nothing of the victim's."""
+    assert arena.canary not in answer.text
+    assert base64_of(arena.canary) not in answer.text
+    return answer
