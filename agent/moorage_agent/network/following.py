@@ -13,11 +13,14 @@ from moorage.client.objects import Document, ObjectKey, key_of
 from moorage.client.resource import ENDPOINT_SLICES, NODES, POLICY_RULES, SERVICE_CIDRS, SERVICES
 from moorage.resources.label_selector import matches
 from moorage_agent.network.dns.zone import Zone
+from moorage_agent.network.flows import Flows
+from moorage_agent.network.health import HealthChecks
 from moorage_agent.network.loader import Loader
 from moorage_agent.network.rules import policies, services
 from moorage_agent.network.rules.base import Facts
 from moorage_agent.network.rules.policies import OwnPod
 
+ZONE = "topology.kubernetes.io/zone"
 SERVICE_NAME = "kubernetes.io/service-name"
 API_SERVICE = ObjectKey("default", "kubernetes")
 _BY_SERVICE = "service"
@@ -43,6 +46,8 @@ class Cluster:
         self.nodes = self._informers.get(NODES)
         self._ranges = self._informers.get(SERVICE_CIDRS)
         self._slices.add_index(_BY_SERVICE, _services_of)
+        self.flows = Flows()
+        self.checks = HealthChecks()
         self.changed = asyncio.Event()
         """Nodes or ranges changed."""
         self._loader: Loader | None = None
@@ -78,6 +83,11 @@ class Cluster:
         """
         found = {network for node in self.nodes for network in pod_networks(node)}
         return tuple(sorted(found | {IPv4Network(address) for address in direct}))
+
+    def zone(self) -> str:
+        """The zone that this node is in, "" for none."""
+        own = self.own() or {}
+        return str(((own.get("metadata") or {}).get("labels") or {}).get(ZONE) or "")
 
     def feed(self, loader: Loader, zone: Zone) -> None:
         """From now on, keep ``loader`` (once ``use`` gave it facts) and ``zone`` as the caches are."""
@@ -136,11 +146,15 @@ class Cluster:
         service = self.services.get(*key)
         if service is None:
             self._loader.put(("service", key), None)
+            self.flows.put(key, {})
+            self.checks.put(key, None)
             return
         pieces = self._slices.by_index(_BY_SERVICE, key)
         if key == API_SERVICE and self._api is not None:
             pieces = [_local(*self._api)]
         self._loader.put(("service", key), services.render(service, pieces, self._facts))
+        self.flows.put(key, services.targets(service, pieces, self._facts))
+        self.checks.put(key, services.health(service, pieces, self._node))
 
     def _render_policies_soon(self) -> None:
         """Once for all changes that come together."""
@@ -154,7 +168,13 @@ class Cluster:
             self._loader.put("policies", policies.render(list(self._policies), self._node, self._pods.values()))
 
     def _note(self, old: Document | None, new: Document | None) -> None:
-        if old is None or new is None or old.get("spec") != new.get("spec") or _place(old) != _place(new):
+        if (
+            old is None
+            or new is None
+            or old.get("spec") != new.get("spec")
+            or _place(old) != _place(new)
+            or _zone(old) != _zone(new)
+        ):
             self.changed.set()
 
 
@@ -176,6 +196,10 @@ def internal_address(node: Mapping[str, Any]) -> IPv4Address | None:
 
 def _place(node: Mapping[str, Any]) -> object:
     return (node.get("status") or {}).get("addresses")
+
+
+def _zone(document: Mapping[str, Any]) -> object:
+    return (document["metadata"].get("labels") or {}).get(ZONE)
 
 
 def _local(address: str, port: int) -> Document:

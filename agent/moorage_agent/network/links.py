@@ -114,6 +114,37 @@ class Links:
             self._netlink.neigh("replace", dst=address, lladdr=inner, ifindex=number, state=NUD_PERMANENT)
             self._netlink.route("replace", dst=f"{address}/32", oif=number, scope=SCOPE_LINK, proto=PROTOCOL)
 
+    def damaged(self, wanted: Mapping[str, str]) -> tuple[list[str], list[str]]:
+        """Pods' interfaces that are gone, and those that are down, or not routed or known as a neighbour any more; ``wanted`` are
+        the addresses of all by interface.
+        """
+        present = {str(link.get_attr("IFLA_IFNAME")): link for link in self._netlink.get_links()}
+        routed = {
+            (route.get_attr("RTA_OIF"), route.get_attr("RTA_DST"))
+            for route in self._netlink.get_routes(family=2, table=254)
+            if route["proto"] == PROTOCOL
+        }
+        known = {(each["ifindex"], each.get_attr("NDA_DST")) for each in self._netlink.get_neighbours(family=2)}
+        gone = [name for name in wanted if name not in present]
+        broken = []
+        for name, address in wanted.items():
+            link = present.get(name)
+            if link is not None:
+                key = (link["index"], address)
+                if not (link["flags"] & 1 and key in routed and key in known):
+                    broken.append(name)
+        return gone, broken
+
+    def repair(self, name: str, address: str) -> None:
+        """Bring a pod's interface up, and lead its address there."""
+        number = self.index(name)
+        if number:
+            with _explained(f"repairing {name}", errno.ENODEV):
+                self._netlink.link("set", index=number, state="up")
+                inner = hardware(f"{name} pod")
+                self._netlink.neigh("replace", dst=address, lladdr=inner, ifindex=number, state=NUD_PERMANENT)
+                self._netlink.route("replace", dst=f"{address}/32", oif=number, scope=SCOPE_LINK, proto=PROTOCOL)
+
     def remove(self, name: str) -> None:
         """Remove an interface, with its other end; nothing where there is none."""
         number = self.index(name)

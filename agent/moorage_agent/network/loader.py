@@ -8,6 +8,8 @@ import time
 from collections.abc import Hashable
 from concurrent.futures import Executor
 
+from moorage_agent.network import flows as flow
+from moorage_agent.network.flows import Flows
 from moorage_agent.network.nft.batch import Batch
 from moorage_agent.network.nft.kernel import Kernel, NftError
 from moorage_agent.network.rules import ruleset
@@ -15,7 +17,8 @@ from moorage_agent.network.rules.ruleset import Ruleset
 
 log = logging.getLogger(__name__)
 
-CHECK_SECONDS = 30.0
+CHECK_SECONDS = 2.0
+"""How often it is looked whether somebody changed the table."""
 RETRY_SECONDS = 2.0
 GATHER_SECONDS = 0.02
 """Changes that come together (a deployment's pods) are loaded together."""
@@ -24,7 +27,9 @@ GATHER_SECONDS = 0.02
 class Loader:
     """``parts`` are merged; each is replaced as a whole by ``put``."""
 
-    def __init__(self, table: str, executor: Executor) -> None:
+    def __init__(self, table: str, executor: Executor, flows: Flows | None = None) -> None:
+        """``flows`` are looked at after each load: a kernel that remembers would go on by the old rules."""
+        self._flows = flows or Flows()
         self._table = table
         self._executor = executor
         self._parts: dict[Hashable, Ruleset] = {}
@@ -34,6 +39,8 @@ class Loader:
         self.seconds = 0.0
         """What the last load took, computing included."""
         self.loads = 0
+        self._counted = -1
+        """The kernel's generation when all that was loaded was found there."""
         self._puts = 0
         self._loading = False
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -67,9 +74,9 @@ class Loader:
                         await self._wake.wait()
                     await asyncio.sleep(GATHER_SECONDS)
                 except TimeoutError:
-                    if await loop.run_in_executor(self._executor, self._is_there):
+                    if await loop.run_in_executor(self._executor, self._is_intact):
                         continue
-                    log.warning("the table %s is gone; loading it again", self._table)
+                    log.warning("somebody changed the table %s; loading it again", self._table)
                     self._loaded = None
                 self._wake.clear()
                 self._loading, included = True, self._puts
@@ -107,15 +114,37 @@ class Loader:
         if self._loaded is None:
             await loop.run_in_executor(self._executor, self._send, ruleset.whole(self._table, new))
         self._loaded = new
+        await self._forget()
         self.seconds = time.monotonic() - started
         self.loads += 1
         self.ready.set()
 
+    async def _forget(self) -> None:
+        targets = self._flows.take()
+        if targets is None:
+            return
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._executor, flow.clean, targets)
+        except OSError as error:
+            self._flows.again()
+            log.warning("UDP flows may go on to pods that are gone: %s", error)
+
     def _send(self, batch: Batch) -> None:
         self._open().load(batch)
 
-    def _is_there(self) -> bool:
-        return self._open().has_table(self._table)
+    def _is_intact(self) -> bool:
+        """Whether the kernel still has what was loaded. What was counted once is not counted again before anything changes."""
+        kernel = self._open()
+        now = kernel.generation()
+        if now == self._counted or self._loaded is None:
+            return True
+        wanted = ruleset.size(self._loaded)
+        if kernel.rules(self._table) != wanted.rules:
+            return False
+        if any(kernel.elements(self._table, name) != number for name, number in wanted.elements.items()):
+            return False
+        self._counted = now
+        return True
 
     def _open(self) -> Kernel:
         if self._kernel is None:

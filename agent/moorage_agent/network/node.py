@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,10 @@ from moorage_agent.network.dns.server import DnsServer
 from moorage_agent.network.dns.upstream import RESOLV_CONF, Upstream, servers
 from moorage_agent.network.dns.zone import Zone
 from moorage_agent.network.following import Cluster, internal_address, pod_networks
-from moorage_agent.network.links import LinkError, Links, forward
+from moorage_agent.network.links import PROTOCOL, LinkError, Links, forward
+from moorage_agent.network.living import Living
 from moorage_agent.network.loader import Loader
+from moorage_agent.network.losses import Losses
 from moorage_agent.network.names import Names
 from moorage_agent.network.rules import base
 from moorage_agent.network.rules.base import Facts, HostPort
@@ -34,6 +37,8 @@ T = TypeVar("T")
 READY_SECONDS = 30.0
 """How long a pod waits for the node's network to be set up before it says so."""
 CHECK_SECONDS = 30.0
+GATHER_SECONDS = 0.1
+"""What is changed or taken away at once is set right at once."""
 RULES_SECONDS = 10.0
 """How long a pod that a policy isolates waits for its rules."""
 DNS_PORT = 53
@@ -52,12 +57,20 @@ class KernelNetwork:
         self._links: Links | None = None
         self._addresses = Addresses.load(data / "network" / "pods.json")
         self._cluster = Cluster(client, node, _loopback(server))
-        self._loader = Loader(names.table, self._thread)
+        self._loader = Loader(names.table, self._thread, self._cluster.flows)
         self._zone = Zone()
         self._ready = asyncio.Event()
         self._lock = asyncio.Lock()
         """Held while a pod's address is chosen or given back."""
         self._facts: Facts | None = None
+        self._living = Living()
+        own = (names.gateway, names.tunnel)
+        self._losses = Losses(
+            lambda name: name in own or any(name == lease.interface for lease in self._addresses.leases.values()),
+            lambda name: name in own,
+            PROTOCOL,
+            self._cluster.changed,
+        )
 
     @property
     def ready(self) -> asyncio.Event:
@@ -69,6 +82,7 @@ class KernelNetwork:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._cluster.run(), name="network informers")
+                group.create_task(self._losses.run(), name="network losses")
                 await self._cluster.wait_known()
                 self._cluster.feed(self._loader, self._zone)
                 await self._follow(group)
@@ -78,6 +92,10 @@ class KernelNetwork:
     async def recover(self, sandboxes: Sequence[Container]) -> Sequence[str]:
         """Forget the addresses of sandboxes that are gone, and what was left behind of their links. Raises NetworkError."""
         try:
+            pids = {each.id: each.pid for each in sandboxes if each.pid}
+            for uid, lease in self._addresses.leases.items():
+                self._living.note(uid, pids.get(lease.sandbox, 0))
+            await self._do(self._restore)  # before links of pods that ended meanwhile are removed: none of them lives
             present = set(await self._do(lambda links: links.starting_with(self._names.pods)))
             linked = {each.sandbox for each in self._addresses.leases.values() if each.interface in present}
             running = [each for each in sandboxes if each.id in linked]
@@ -115,6 +133,7 @@ class KernelNetwork:
         except (LinkError, NoAddress, OSError) as error:
             self._addresses.leases.pop(uid, None)
             raise NetworkError(str(error)) from error
+        self._living.note(uid, sandbox.pid)
         self._put_base()
         own = _own_pod(pod, address)
         self._cluster.set_pod(uid, own)
@@ -141,6 +160,7 @@ class KernelNetwork:
     async def detach(self, uid: str) -> None:
         """Remove the link and free the address."""
         self._cluster.set_pod(uid, None)
+        self._living.drop(uid)
         lease = self._addresses.leases.pop(uid, None)
         if lease is None:
             return
@@ -169,6 +189,21 @@ class KernelNetwork:
         links.connect(interface, pid, address)
         self._addresses.save()
 
+    def _restore(self, links: Links) -> None:
+        """Make again what somebody took away of living pods' links."""
+        leases = dict(self._addresses.leases)
+        gone, broken = links.damaged({lease.interface: lease.address for lease in leases.values()})
+        for uid, lease in leases.items():
+            pid = self._living.pid(uid)
+            if not pid or uid not in self._addresses.leases:
+                continue
+            if lease.interface in gone:
+                log.warning("the link of the pod at %s is gone; making it again", lease.address)
+                links.connect(lease.interface, pid, lease.address)
+            elif lease.interface in broken:
+                log.warning("the link of the pod at %s is down or not routed; repairing it", lease.address)
+                links.repair(lease.interface, lease.address)
+
     async def _follow(self, group: asyncio.TaskGroup) -> None:
         """Set up the node's part, and again when the cluster changes; look now and then whether it is still there."""
         started = False
@@ -183,13 +218,13 @@ class KernelNetwork:
                 started = True
                 group.create_task(self._loader.run(), name="network rules")
                 group.create_task(self._serve_names(), name="dns")
+                group.create_task(self._cluster.checks.run(), name="health checks of services")
                 await self._loader.ready.wait()
                 self._ready.set()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_SECONDS if done else 2.0):
                     await self._cluster.changed.wait()
-            except TimeoutError:
-                continue
+                await asyncio.sleep(GATHER_SECONDS)
 
     async def _set_up(self) -> bool:
         """Whether the node has a range of addresses; then gateway, routes and facts are as they should be."""
@@ -203,8 +238,11 @@ class KernelNetwork:
         ranges, nodes = self._cluster.ranges(), list(self._cluster.nodes)
         local = str(internal_address(own) or gateway)
         ways = await self._do(lambda links: self._set_links(links, gateway, ranges, nodes, local, pods))
+        await self._do(self._restore)
         direct = {way.router for way in ways if not way.tunnelled} | {IPv4Address(local)}
-        facts = Facts(self._node, self._names.pods, gateway, pods, ranges, self._cluster.reached(direct))
+        facts = Facts(
+            self._node, self._names.pods, gateway, pods, ranges, self._cluster.reached(direct), self._cluster.zone()
+        )
         if facts != self._facts:
             self._facts = facts
             self._put_base()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 import pytest
 
-from moorage_agent.network import forwarding
-from moorage_agent.network.links import Links
+from moorage_agent.network import forwarding, loader
+from moorage_agent.network.links import PROTOCOL, Links
+from moorage_agent.network.losses import Losses
 from moorage_agent.network.making import obstacle, remove
 from moorage_agent.network.names import names
+from moorage_agent.network.nft import expressions as ex
+from moorage_agent.network.nft.batch import Batch
 from moorage_agent.network.nft.kernel import Kernel
 from moorage_agent.network.rules import base, policies, ruleset, services
 from tests.support.wait import until
@@ -202,3 +206,82 @@ def test_only_what_is_the_nodes_own_is_removed(world: World) -> None:
     finally:
         links.close()
         kernel.close()
+
+
+async def test_what_is_taken_away_is_noticed() -> None:
+    own, noticed = names(CLUSTER, f"{NODE}-losing"), asyncio.Event()
+    losses = Losses(lambda name: name.startswith(own.pods[:6]), lambda name: name == own.gateway, PROTOCOL, noticed)
+    listening = asyncio.create_task(losses.run())
+
+    async def takes(work: Callable[[Links], None]) -> None:
+        await asyncio.to_thread(_with_links, own.metric, work)
+
+    try:
+        await takes(
+            lambda links: links.gateway(own.gateway, IPv4Address("10.213.9.1"), [IPv4Network("10.213.10.0/24")])
+        )
+        for harm in (
+            ["link", "set", own.gateway, "down"],
+            ["addr", "del", "10.213.9.1/32", "dev", own.gateway],
+            ["route", "del", "10.213.10.0/24"],
+            ["link", "del", own.gateway],
+        ):
+            noticed.clear()
+            await takes(
+                lambda links: links.gateway(own.gateway, IPv4Address("10.213.9.1"), [IPv4Network("10.213.10.0/24")])
+            )
+            noticed.clear()
+            await asyncio.to_thread(subprocess.run, ["ip", *harm], check=True)
+            await until(noticed.is_set)
+    finally:
+        listening.cancel()
+        await asyncio.to_thread(remove, CLUSTER, f"{NODE}-losing")
+
+
+def _with_links(metric: int, work: Callable[[Links], None]) -> None:
+    links = Links(metric)
+    try:
+        work(links)
+    finally:
+        links.close()
+
+
+async def test_a_table_that_somebody_changed_is_loaded_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "CHECK_SECONDS", 0.1)
+    table = f"{OWN.table}-watched"
+    with ThreadPoolExecutor(1) as thread:
+        watched = loader.Loader(table, thread)
+        watched.put("one", base.base(FACTS, ["10.213.7.2"], []))
+        watched.put("two", services.render(service(), [piece(world.one)], FACTS))
+        running = asyncio.create_task(watched.run())
+        try:
+            await watched.ready.wait()
+            rules, entries = world.kernel.rules(table), world.kernel.elements(table, base.SERVICE_IPS)
+            assert rules > 20
+            assert entries == 1
+
+            def restored() -> bool:
+                return (world.kernel.rules(table), world.kernel.elements(table, base.SERVICE_IPS)) == (rules, entries)
+
+            harms: list[Callable[[Batch], None]] = [
+                lambda batch: batch.delete_table(),
+                lambda batch: batch.flush_chain(base.SERVICES),
+                lambda batch: batch.flush_set(base.SERVICE_IPS),
+                lambda batch: batch.add_rule(base.SERVICES, (ex.verdict(ex.DROP),)),
+            ]
+            for harm in harms:
+                batch = Batch(table)
+                harm(batch)
+                world.kernel.load(batch)
+                assert not restored()
+                await until(restored)
+            quiet = watched.loads
+            watched.put("two", None)
+            await until(lambda: world.kernel.elements(table, base.SERVICE_IPS) == 0)
+            assert watched.loads == quiet + 1
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            batch = Batch(table)
+            batch.delete_table()
+            world.kernel.load(batch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,10 +58,37 @@ def test_states_of_an_endpoint() -> None:
 def test_publish_not_ready_addresses() -> None:
     pods = [pod("b", "10.0.0.2", ready=False), pod("c", "10.0.0.3", deleting=True)]
     found = look(service(publishNotReadyAddresses=True), pods, {})
-    assert all(each.ready and each.serving for each in found)
+    assert [(each.ready, each.serving, each.terminating) for each in found] == [
+        (True, False, False),
+        (True, True, True),
+    ]
     listed = classic.plan(service(publishNotReadyAddresses=True), found, None)
     assert listed is not None
     assert [each["ip"] for each in listed["subsets"][0]["addresses"]] == ["10.0.0.2", "10.0.0.3"]
+
+
+@pytest.mark.parametrize(
+    ("distribution", "wanted"),
+    [
+        ("", [None, None]),
+        ("PreferClose", [{"forZones": [{"name": "west"}]}, None]),
+        ("PreferSameZone", [{"forZones": [{"name": "west"}]}, None]),
+        ("PreferSameNode", [{"forNodes": [{"name": "n1"}], "forZones": [{"name": "west"}]}, None]),
+    ],
+)
+def test_whom_endpoints_are_meant_for_first(distribution: str, wanted: list[dict[str, Any] | None]) -> None:
+    near = service(trafficDistribution=distribution) if distribution else service()
+    pods = [pod("a", "10.0.0.1"), pod("b", "10.0.0.2", ready=False)]
+    (piece,) = slices.plan(near, look(near, pods, {"n1": "west"}), []).create
+    assert [each.get("hints") for each in piece["endpoints"]] == wanted
+
+
+def test_a_distribution_that_changes_is_written_into_the_slices() -> None:
+    found = look(service(), [pod("a", "10.0.0.1")], {"n1": "west"})
+    (piece,) = slices.plan(service(), found, []).create
+    changed = slices.plan(service(trafficDistribution="PreferSameZone"), found, [piece]).update
+    assert changed[0]["endpoints"][0]["hints"] == {"forZones": [{"name": "west"}]}
+    assert slices.plan(service(), found, changed).update[0]["endpoints"] == piece["endpoints"]
 
 
 def test_pods_that_are_no_endpoints() -> None:

@@ -63,6 +63,18 @@ def messages(data: bytes) -> Iterable[tuple[int, int, bytes]]:
         offset += (size + 3) & ~3
 
 
+def count(data: bytes) -> int:
+    """How many attributes there are."""
+    found, offset = 0, 0
+    while offset + 4 <= len(data):
+        size = _HEADER.unpack_from(data, offset)[0]
+        if size < 4:
+            break
+        found += 1
+        offset += (size + 3) & ~3
+    return found
+
+
 def attributes(data: bytes) -> dict[int, bytes]:
     """Attributes by their type; the last of several."""
     found: dict[int, bytes] = {}

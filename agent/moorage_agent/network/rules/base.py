@@ -30,7 +30,9 @@ class Facts(NamedTuple):
     pods: IPv4Network
     services: tuple[IPv4Network, ...]
     cluster: tuple[IPv4Network, ...]
-    """Pod networks of all nodes, and the nodes' own addresses: what is reached without translation."""
+    """Pod networks of all nodes, and addresses of nodes: what is reached without translation."""
+    zone: str = ""
+    """The node's topology.kubernetes.io/zone."""
 
 
 class HostPort(NamedTuple):

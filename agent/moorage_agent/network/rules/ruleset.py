@@ -59,6 +59,19 @@ class Ruleset:
                     mine.setdefault(key, element)
 
 
+class Size(NamedTuple):
+    """How much there is: rules, and elements of the sets that somebody would miss at once, by their names."""
+
+    rules: int
+    elements: Mapping[str, int]
+
+
+def size(rules: Ruleset) -> Size:
+    """What can be counted in the kernel: maps to verdicts, which all Services and policies are led to by."""
+    maps = {name: len(rules.elements.get(name, ())) for name, spec in rules.sets.items() if spec.verdicts}
+    return Size(sum(map(len, rules.chains.values())), maps)
+
+
 def merged(parts: Iterable[Ruleset]) -> Ruleset:
     """All parts as one."""
     result = Ruleset()

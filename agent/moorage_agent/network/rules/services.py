@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, ip_network
 from typing import Any, NamedTuple
 
+from moorage_agent.network.conntrack import Point
+from moorage_agent.network.health import Check
 from moorage_agent.network.nft import batch as nft
 from moorage_agent.network.nft import expressions as ex
 from moorage_agent.network.nft.batch import Element, address_data
@@ -37,9 +39,36 @@ class Choice(NamedTuple):
     here: tuple[Backend, ...]
 
 
-def backends(port_name: str, pieces: Iterable[Document], node: str) -> Choice:
+class Hints(NamedTuple):
+    """Whom an endpoint is meant for first. Source: discovery.k8s.io/v1, ``EndpointHints``."""
+
+    nodes: frozenset[str]
+    zones: frozenset[str]
+
+
+def preferred(ready: Mapping[Backend, Hints], node: str, zone: str) -> tuple[Backend, ...]:
+    """The ready endpoints that a node should use: those meant for itself, else for its zone, where every endpoint has hints and
+    one is meant so; else all. Source: kube-proxy's ``topologyModeFromHints`` (KEP-2433, KEP-3015).
+    """
+    for own, each in ((node, 0), (zone, 1)):
+        chosen = tuple(backend for backend, hints in ready.items() if own in hints[each])
+        if own and chosen and all(hints[each] for hints in ready.values()):
+            return chosen
+    return tuple(ready)
+
+
+def _hints(endpoint: Document) -> Hints:
+    given = endpoint.get("hints") or {}
+    return Hints(
+        frozenset(each["name"] for each in given.get("forNodes") or ()),
+        frozenset(each["name"] for each in given.get("forZones") or ()),
+    )
+
+
+def backends(port_name: str, pieces: Iterable[Document], node: str, zone: str = "") -> Choice:
     """The endpoints to use for a port: the ready ones, else those that still serve while they end."""
     ready: dict[Backend, str] = {}
+    hints: dict[Backend, Hints] = {}
     ending: dict[Backend, str] = {}
     for piece in pieces:
         if piece.get("addressType") != "IPv4":
@@ -53,12 +82,12 @@ def backends(port_name: str, pieces: Iterable[Document], node: str) -> Choice:
             conditions = endpoint.get("conditions") or {}
             backend, where = Backend(endpoint["addresses"][0], number), endpoint.get("nodeName") or ""
             if conditions.get("ready", True):
-                ready[backend] = where
+                ready[backend], hints[backend] = where, _hints(endpoint)
             elif conditions.get("serving") and conditions.get("terminating"):
                 ending[backend] = where
     here = [one for one, where in ready.items() if where == node]
     here = here or [one for one, where in ending.items() if where == node]
-    return Choice(tuple(sorted(ready or ending)), tuple(sorted(here)))
+    return Choice(tuple(sorted(preferred(hints, node, zone) or ending)), tuple(sorted(here)))
 
 
 def render(service: Document, pieces: Sequence[Document], facts: base.Facts) -> Ruleset:
@@ -72,9 +101,55 @@ def render(service: Document, pieces: Sequence[Document], facts: base.Facts) -> 
         if protocol in _PROTOCOLS:
             text = f"{metadata['namespace']}/{metadata['name']}/{port.get('name') or ''}/{protocol}"
             identity = hashlib.sha256(text.encode()).hexdigest()[:12]
-            choice = backends(port.get("name") or "", pieces, facts.node)
+            choice = backends(port.get("name") or "", pieces, facts.node, facts.zone)
             _Port(service, port, protocol, identity, choice, facts).render(result)
     return result
+
+
+def targets(service: Document, pieces: Sequence[Document], facts: base.Facts) -> dict[Point, frozenset[Point]]:
+    """Where UDP flows to the Service's addresses and node ports may lead."""
+    found: dict[Point, frozenset[Point]] = {}
+    spec = service["spec"]
+    if spec.get("type") == "ExternalName" or spec.get("clusterIP") in (None, "", "None"):
+        return found
+    for port in spec.get("ports") or ():
+        if port.get("protocol") != "UDP":
+            continue
+        choice = backends(port.get("name") or "", pieces, facts.node, facts.zone)
+        allowed: frozenset[Point] = frozenset((*choice.everywhere, *choice.here))
+        for address in (*_own_addresses(spec), *_outside_addresses(service)):
+            found[address, int(port["port"])] = allowed
+        if port.get("nodePort"):
+            found["", int(port["nodePort"])] = allowed
+    return found
+
+
+def health(service: Document, pieces: Iterable[Document], node: str) -> Check | None:
+    """What the Service's ``healthCheckNodePort`` answers on this node; None where it has none."""
+    spec, metadata = service["spec"], service["metadata"]
+    port = int(spec.get("healthCheckNodePort") or 0)
+    if spec.get("type") != "LoadBalancer" or spec.get("externalTrafficPolicy") != "Local" or not port:
+        return None
+    local = {
+        endpoint["addresses"][0]
+        for piece in pieces
+        for endpoint in piece.get("endpoints") or ()
+        if endpoint.get("nodeName") == node and (endpoint.get("conditions") or {}).get("ready", True)
+    }
+    return Check(metadata["namespace"], metadata["name"], port, len(local))
+
+
+def _own_addresses(spec: Document) -> list[str]:
+    given: Sequence[str] = spec.get("clusterIPs") or [spec["clusterIP"]]
+    return [each for each in given if ":" not in each]
+
+
+def _outside_addresses(service: Document) -> list[str]:
+    """External addresses, and those of the load balancer where packets keep them as their destination."""
+    points = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    balanced = [each["ip"] for each in points if each.get("ip") and each.get("ipMode", "VIP") == "VIP"]
+    every = [*(service["spec"].get("externalIPs") or ()), *balanced]
+    return [each for each in dict.fromkeys(every) if ":" not in each]
 
 
 class _Port:
@@ -83,8 +158,8 @@ class _Port:
     def __init__(
         self, service: Document, port: Document, protocol: str, identity: str, choice: Choice, facts: base.Facts
     ) -> None:
+        self._service = service
         self._spec: Document = service["spec"]
-        self._status: Document = service.get("status") or {}
         self._port = port
         self._protocol = protocol
         self._id = identity
@@ -102,29 +177,18 @@ class _Port:
             self._balance(into, cluster, everywhere)
         if here and (internal_local or self._spec.get("externalTrafficPolicy") == "Local"):
             self._balance(into, local, here)
-        addresses = self._cluster_addresses()
+        addresses = _own_addresses(self._spec)
         if internal_local:
             self._lead(into, addresses, local if here else "", drop=bool(everywhere))
         else:
             self._lead(into, addresses, cluster if everywhere else "", drop=False)
-        outside = self._outside_addresses()
+        outside = _outside_addresses(self._service)
         node_port = int(self._port.get("nodePort") or 0)
         if outside or node_port:
             entry = self._entry(into, cluster, local) if everywhere else ""
             self._lead(into, outside, entry, drop=False)
             self._lead_port(into, node_port, entry)
             self._restrict(into, outside)
-
-    def _cluster_addresses(self) -> list[str]:
-        given: Sequence[str] = self._spec.get("clusterIPs") or [self._spec["clusterIP"]]
-        return [each for each in given if ":" not in each]
-
-    def _outside_addresses(self) -> list[str]:
-        """External addresses, and those of the load balancer where packets keep them as their destination."""
-        points = (self._status.get("loadBalancer") or {}).get("ingress") or ()
-        balanced = [each["ip"] for each in points if each.get("ip") and each.get("ipMode", "VIP") == "VIP"]
-        every = [*(self._spec.get("externalIPs") or ()), *balanced]
-        return [each for each in dict.fromkeys(every) if ":" not in each]
 
     def _lead(self, into: Ruleset, addresses: Iterable[str], chain: str, *, drop: bool) -> None:
         """Lead the addresses to a chain; without one, refuse what comes (or drop it, where others could serve it)."""

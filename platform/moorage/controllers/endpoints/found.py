@@ -87,7 +87,7 @@ def _found(service: Document, pod: Document, zones: Mapping[str, str]) -> Found:
     spec, metadata = pod["spec"], pod["metadata"]
     publish = bool(service["spec"].get("publishNotReadyAddresses"))
     terminating = is_deleting(pod)
-    serving = publish or is_ready(pod)
+    serving = is_ready(pod)
     hostname = spec.get("hostname") or ""
     if spec.get("subdomain") != service["metadata"]["name"]:
         hostname = ""
@@ -95,6 +95,7 @@ def _found(service: Document, pod: Document, zones: Mapping[str, str]) -> Found:
     return Found(
         address=pod["status"]["podIP"],
         ports=ports(service, pod),
+        # Never of one that ends, except where the Service asks for every pod whatever its state.
         ready=publish or (serving and not terminating),
         serving=serving,
         terminating=terminating,

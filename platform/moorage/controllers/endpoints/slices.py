@@ -48,7 +48,21 @@ def family_of(address: str) -> str:
     return "IPv6" if ":" in address else "IPv4"
 
 
-def endpoint(found: Found) -> Document:
+SAME_ZONE, SAME_NODE = ("PreferClose", "PreferSameZone", "PreferSameNode"), ("PreferSameNode",)
+"""Values of a Service's ``trafficDistribution`` by which an endpoint is meant for its zone, and for its node, first."""
+
+
+def hints(found: Found, distribution: str) -> Document:
+    """Whom a ready endpoint is meant for first. Source: endpointslice/trafficdist (KEP-2433, KEP-3015)."""
+    result: Document = {}
+    if found.ready and found.node and distribution in SAME_NODE:
+        result["forNodes"] = [{"name": found.node}]
+    if found.ready and found.zone and distribution in SAME_ZONE:
+        result["forZones"] = [{"name": found.zone}]
+    return result
+
+
+def endpoint(found: Found, distribution: str = "") -> Document:
     """An entry of a slice."""
     result: Document = {
         "addresses": [found.address],
@@ -57,6 +71,8 @@ def endpoint(found: Found) -> Document:
     }
     if found.hostname:
         result["hostname"] = found.hostname
+    if meant := hints(found, distribution):
+        result["hints"] = meant
     if found.node:
         result["nodeName"] = found.node
     if found.zone:
@@ -64,12 +80,12 @@ def endpoint(found: Found) -> Document:
     return result
 
 
-def groups(found: Iterable[Found]) -> list[Group]:
+def groups(found: Iterable[Found], distribution: str = "") -> list[Group]:
     """Endpoints by family and ports; one empty group where there is nothing at all."""
     collected: dict[tuple[str, tuple[Port, ...]], dict[str, Document]] = {}
     for each in found:
         entries = collected.setdefault((family_of(each.address), each.ports), {})
-        entries[f"{each.address} {each.target[2]}"] = endpoint(each)
+        entries[f"{each.address} {each.target[2]}"] = endpoint(each, distribution)
     if not collected:
         return [Group("IPv4", (), {})]
     return [Group(family, ports, entries) for (family, ports), entries in sorted(collected.items())]
@@ -92,7 +108,8 @@ def labels(service: Document) -> dict[str, str]:
 
 def plan(service: Document, found: Iterable[Found], existing: Iterable[Document]) -> Changes:
     """What makes ``existing`` (the slices that we keep for this Service) say what was found."""
-    return arrange(service, groups(found), existing, labels(service))
+    distribution = str(service["spec"].get("trafficDistribution") or "")
+    return arrange(service, groups(found, distribution), existing, labels(service))
 
 
 def arrange(
