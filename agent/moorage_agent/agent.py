@@ -26,8 +26,13 @@ from moorage_agent.images.access import Access
 from moorage_agent.engine.docker import DockerEngine
 from moorage_agent.images.collection import Collection
 from moorage_agent.images.puller import Images
+from moorage_agent.metrics import configuration
+from moorage_agent.metrics.meters import Meters
+from moorage_agent.metrics.pages import About, Pages
+from moorage_agent.metrics.reading import Reader
 from moorage_agent.network import making
 from moorage_agent.node import document, machine
+from moorage_agent.node.disk import Disk
 from moorage_agent.node.eviction import Steady
 from moorage_agent.node.guard import Guard
 from moorage_agent.node.registration import Registration
@@ -49,6 +54,7 @@ from moorage_agent.static.pods import StaticPods
 from moorage_agent.streams.commands import Commands
 from moorage_agent.streams.forwarding import Forwarding
 from moorage_agent.streams.logs import Logs
+from moorage_agent.streams.pages import PageStreams
 from moorage_agent.streams.serving import Streams
 from moorage_agent.streams.statistics import Statistics
 from moorage_agent.tokens import Tokens
@@ -127,7 +133,8 @@ class Agent:
                 delay = min(delay * 2, JOIN_LAST)
 
     async def _serve(self, client: ApiClient, who: Identity, data: Path, stack: contextlib.AsyncExitStack) -> None:
-        options, engine = self._options, self.engine
+        options, meters = self._options, Meters()
+        engine = meters.timed(self.engine)
         about = self._describe(who.node_uid, data)
         network = await self._network(who, data, client)
         recorder = EventRecorder(client, "kubelet", host=options.node)
@@ -144,8 +151,9 @@ class Agent:
             tokens=Tokens(client),
             checks=checks,
             client=client,
-            recorder=recorder,
+            recorder=meters.counted(recorder),
             status=status,
+            meters=meters,
             facts=_facts(about),
             sandbox_image=pause.reference(),
             network=network,
@@ -175,7 +183,7 @@ class Agent:
         followed, mirrors = self._static(node, pods, lambda: registration.uid)
         informer.add_handler(mirrors.changed)
         self.logs = Logs(engine, pods.find)
-        self.streams = streams = self._streams(pods, self.logs, stack)
+        self.streams = streams = self._streams(node, pods, self.logs, stack)
         async with asyncio.TaskGroup() as group:
             group.create_task(registration.run_status(), name="node status")
             group.create_task(registration.run_lease(), name="node lease")
@@ -225,7 +233,7 @@ class Agent:
             return EngineNetwork()
         return await asyncio.to_thread(making.make, who.owner, options.docker, data, client, options.server)
 
-    def _streams(self, pods: Pods, logs: Logs, stack: contextlib.AsyncExitStack) -> Streams:
+    def _streams(self, node: Node, pods: Pods, logs: Logs, stack: contextlib.AsyncExitStack) -> Streams:
         commands, forwarding = Commands(self.engine, pods.find), Forwarding(self.engine, pods.find)
         stack.callback(forwarding.close)
         serve = {
@@ -234,8 +242,17 @@ class Agent:
             "attach": commands.serve,
             "portforward": forwarding.serve,
             "stats": Statistics(Meter(self.engine, lambda: pods)).serve,
+            "page": PageStreams(self._pages(node, pods)).serve,
         }
         return Streams(serve)
+
+    def _pages(self, node: Node, pods: Pods) -> Pages:
+        """What the node tells those who measure."""
+        capacity = {"cpu": node.facts.cpu, "memory": float(node.facts.memory)}
+        about = About(self._options.node, self._options.data_dir, capacity, configuration.told(self._options))
+        reader = Reader(node.engine, lambda: pods)
+        disk = Disk(node.engine, node.volumes, node.files)
+        return Pages(about, node.meters, reader, lambda: pods, disk.of, lambda: self._info)
 
     def _describe(self, node_uid: str, data: Path) -> document.Description:
         options = self._options

@@ -193,12 +193,37 @@ class SessionOptions(NamedTuple):
 
 class Usage(NamedTuple):
     """What a container uses: bytes of memory without the page cache that can be given back, seconds of CPU time so far, and
-    processes.
+    processes; and what these are made of, as far as the engine tells.
     """
 
     memory: int = 0
     cpu: float = 0.0
     processes: int = 0
+    whole: int = 0
+    """Bytes of memory with all of the page cache."""
+    rss: int = 0
+    cache: int = 0
+    faults: int = 0
+    major_faults: int = 0
+    user: float = 0.0
+    system: float = 0.0
+    """Seconds of CPU time in the program and in the kernel."""
+    periods: int = 0
+    throttled_periods: int = 0
+    throttled: float = 0.0
+    """Seconds for which its CPU limit kept it waiting."""
+    read: int = 0
+    written: int = 0
+    """Bytes from and to disks."""
+
+
+class Places(NamedTuple):
+    """Where this machine keeps what a container writes by itself: the folder of its own layer, and its log, beside which rotated
+    ones stand. "" where the engine does not say.
+    """
+
+    layer: str = ""
+    log: str = ""
 
 
 class Session(Protocol):
@@ -360,6 +385,10 @@ class Engine(Protocol):
 
     async def usage(self, container: str) -> Usage:
         """What it uses now; nothing where it does not run. Raises NoSuchContainer."""
+        ...
+
+    async def places(self, container: str) -> Places:
+        """Where its own files are. Raises NoSuchContainer."""
         ...
 
     def events(self, labels: Mapping[str, str]) -> AsyncGenerator[Event | None, None]:

@@ -31,6 +31,7 @@ from moorage_agent.engine.contract import (
     NameConflict,
     NoSuchContainer,
     NoSuchImage,
+    Places,
     PullError,
     Session,
     SessionOptions,
@@ -334,6 +335,13 @@ class DockerEngine:
         """``GET /containers/ID/stats``, one reading."""
         params = {"stream": "0", "one-shot": "1"}
         return docker_wire.usage(await self._on(container, "GET", "/stats", params=params, timeout=USAGE))
+
+    async def places(self, container: str) -> Places:
+        """``GET /containers/ID/json``: the upper folder of the storage driver overlay2, and the file of the driver json-file."""
+        document = await self._on(container, "GET", "/json")
+        driver = document.get("GraphDriver") or {}
+        layer = (driver.get("Data") or {}).get("UpperDir") if driver.get("Name") == "overlay2" else ""
+        return Places(str(layer or ""), str(document.get("LogPath") or ""))
 
     async def events(self, labels: Mapping[str, str]) -> AsyncGenerator[Event | None, None]:
         """``GET /events``. The engine answers as soon as the subscription stands."""

@@ -59,10 +59,35 @@ def usage(document: Mapping[str, Any]) -> Usage:
     """
     memory = document.get("memory_stats") or {}
     details = memory.get("stats") or {}
-    cache = int(details.get("total_inactive_file") or details.get("inactive_file") or 0)
-    cpu = ((document.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage") or 0
-    processes = (document.get("pids_stats") or {}).get("current") or 0
-    return Usage(max(0, int(memory.get("usage") or 0) - cache), cpu / 1e9, int(processes))
+    whole = int(memory.get("usage") or 0)
+    of_cpu = document.get("cpu_stats") or {}
+    spent, throttling = of_cpu.get("cpu_usage") or {}, of_cpu.get("throttling_data") or {}
+    moved = {"read": 0, "write": 0}
+    for entry in (document.get("blkio_stats") or {}).get("io_service_bytes_recursive") or ():
+        if (direction := str(entry.get("op", "")).lower()) in moved:
+            moved[direction] += int(entry.get("value") or 0)
+    return Usage(
+        memory=max(0, whole - _either(details, "total_inactive_file", "inactive_file")),
+        cpu=int(spent.get("total_usage") or 0) / 1e9,
+        processes=int((document.get("pids_stats") or {}).get("current") or 0),
+        whole=whole,
+        rss=_either(details, "total_rss", "anon"),
+        cache=_either(details, "total_cache", "file"),
+        faults=_either(details, "total_pgfault", "pgfault"),
+        major_faults=_either(details, "total_pgmajfault", "pgmajfault"),
+        user=int(spent.get("usage_in_usermode") or 0) / 1e9,
+        system=int(spent.get("usage_in_kernelmode") or 0) / 1e9,
+        periods=int(throttling.get("periods") or 0),
+        throttled_periods=int(throttling.get("throttled_periods") or 0),
+        throttled=int(throttling.get("throttled_time") or 0) / 1e9,
+        read=moved["read"],
+        written=moved["write"],
+    )
+
+
+def _either(details: Mapping[str, Any], first: str, second: str) -> int:
+    """A count by its name in control groups of version 1, else of version 2."""
+    return int(details.get(first) or details.get(second) or 0)
 
 
 def create_body(spec: ContainerSpec) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from moorage_agent.engine.contract import (
     NameConflict,
     NoSuchContainer,
     NoSuchImage,
+    Places,
     PullError,
     SessionOptions,
     State,
@@ -109,6 +110,8 @@ class FakeEngine:
         self.images: dict[str, Image] = {name: Image(f"sha256:{name}") for name in images}
         self.pulls: dict[str, str | None] = {}
         """Image name -> the error of a pull, or None for one that succeeds; other pulls fail."""
+        self.own_files: dict[str, Places] = {}
+        """Container name -> files of this machine that stand for what it writes by itself."""
         self.available = True
         self.calls: list[tuple[str, str]] = []
         self.most_running: dict[tuple[str, str], int] = {}
@@ -310,6 +313,11 @@ class FakeEngine:
             return Usage()
         ran = self._clock() - one.state.started
         return Usage(int(one.env.get("FAKE_MEMORY", "4096")), float(one.env.get("FAKE_CPU", "0")) * ran, 1)
+
+    async def places(self, container: str) -> Places:
+        """As ``own_files`` says."""
+        one = await self._of(container, "places")
+        return self.own_files.get(one.spec.name, Places())
 
     async def events(self, labels: Mapping[str, str]) -> AsyncGenerator[Event | None, None]:
         """From now on, until ``disconnect``."""

@@ -233,6 +233,7 @@ class Pods:
         self._node.status.forget(uid)
         if worker is None or task.cancelled():
             return
+        self._node.meters.forget(worker.pod)
         if worker.digest:
             self._node.status.forget(worker.api_uid)
             self.on_static_end()

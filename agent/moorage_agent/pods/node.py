@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 from moorage.client.api import ApiClient
 from moorage_agent.engine.contract import Engine
 from moorage_agent.images.puller import Images
+from moorage_agent.metrics.meters import Meters
 from moorage_agent.objects import Objects
 from moorage_agent.pods.fields import Facts
 from moorage_agent.pods import confinement
@@ -58,6 +59,7 @@ class Node:
     room: Callable[[str], Room] = lambda _uid: Room({"cpu": float("inf"), "memory": float("inf")}, {})
     """Gets a pod's uid; what the node has in all, and what its other pods were granted of it."""
     most_processes: int = 4096
+    meters: Meters = field(default_factory=Meters)
     clock: Callable[[], float] = time.time
     files: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(max_workers=4, thread_name_prefix="volumes")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, Literal
 
 from moorage.client.errors import ClientError
@@ -31,7 +31,7 @@ from moorage_agent.pods.observed import (
 )
 from moorage_agent.pods.operations import Operations
 from moorage_agent.pods.plan import plan
-from moorage_agent.probes.checks import Target
+from moorage_agent.probes.checks import Result, Target
 from moorage_agent.probes.prober import Prober
 from moorage_agent.timestamps import seconds
 from moorage_agent.volumes import sources
@@ -59,6 +59,7 @@ class PodWorker:
         self._mirror: Mapping[str, Any] | None = None
         self.history = History(node.network.address)
         self.seen_at = node.clock()
+        self._begun = (pod.get("status") or {}).get("phase") not in (None, "Pending")
         self.volumes_ready = False
         self.cleaned = False
         self.gone = False
@@ -66,7 +67,7 @@ class PodWorker:
         self.images: dict[str, ImageState] = {}
         self.starting: set[str] = set()
         """Containers that run and whose postStart hook has not returned."""
-        self.prober = Prober(node.checks, self.wake, self._probe_failed)
+        self.prober = Prober(node.checks, self.wake, self._probe_failed, self._probed)
         self.termination: Termination | None = None
         self.termination_changed = asyncio.Event()
         self.failed: tuple[str, str] | None = None
@@ -387,6 +388,14 @@ class PodWorker:
             about["fieldPath"] = f"spec.{part}{{{container}}}"
         self.node.recorder.record(about, kind, reason, message)
 
+    def _probed(self, kind: str, target: Target, result: Result, seconds: float) -> None:
+        word = "unknown" if result.unknown else ("successful" if result.ok else "failed")
+        self.node.meters.probed(kind, word, self.pod, str(target.container["name"]), seconds)
+
+    def attempts(self) -> Mapping[str, Sequence[Attempt]]:
+        """The starts of its containers that are still here, by name."""
+        return self.history.attempts()
+
     def running(self) -> list[Attempt]:
         """Its containers that run, the sandbox not counted."""
         return [one for starts in self.history.attempts().values() for one in starts if one.running]
@@ -462,9 +471,20 @@ class PodWorker:
                 decision.wake(self._report_at)
                 return
             self._report_at = now + SETTLE
+        self._count_start(document, now)
         shown = self._mirror if self.digest else self.pod
         if shown is not None:
             self.node.status.submit(shown, document)
+
+    def _count_start(self, document: Document, now: float) -> None:
+        """The first time that a pod of this agent's own start runs."""
+        if document["phase"] != "Running" or self._begun:
+            return
+        self._begun = True
+        created = seconds(self.pod["metadata"].get("creationTimestamp") or "")
+        self.node.meters.pod_start.observe(now - self.seen_at)
+        if created:
+            self.node.meters.pod_start_total.observe(max(0.0, now - created))
 
     async def _abandon(self) -> None:
         """Stop all tasks (the agent stops, or the pod is done); containers go on."""

@@ -32,13 +32,20 @@ class _Watched:
 
 class Prober:
     """Probes of one pod. ``changed`` is called when a result changes what a container is; ``failed`` gets (target, reason, text)
-    for an event about each failure, and each success that is a doubtful one.
+    for an event about each failure, and each success that is a doubtful one; ``ran`` gets (kind, target, result, seconds) of each.
     """
 
-    def __init__(self, checks: Checks, changed: Callable[[], None], failed: Callable[[Target, str, str], None]) -> None:
+    def __init__(
+        self,
+        checks: Checks,
+        changed: Callable[[], None],
+        failed: Callable[[Target, str, str], None],
+        ran: Callable[[str, Target, Result, float], None] = lambda *_: None,
+    ) -> None:
         self._checks = checks
         self._changed = changed
         self._failed = failed
+        self._ran = ran
         self._watched: dict[str, _Watched] = {}
 
     def follow(self, target: Target, running_for: float, *, was_ready: bool = False, was_started: bool = False) -> None:
@@ -100,7 +107,9 @@ class Prober:
         last, count = None, 0
         next_at = time.monotonic()
         while True:
+            begun = time.monotonic()
             result = await self._checks.run(probe, watched.target, timeout)
+            self._ran(kind, watched.target, result, time.monotonic() - begun)
             self._tell(kind, result, watched.target)
             if not result.unknown:
                 count = count + 1 if result.ok is last else 1

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 NAMESPACE_SUBRESOURCES = frozenset(("status", "finalize"))
 PROXY = "proxy"
-"""The subresource of pods and services below which every path is the pod's own."""
+"""The subresource of pods, services and nodes below which every path is that of the other end."""
 
 
 class Path(NamedTuple):
@@ -48,9 +48,10 @@ def parse(path: str) -> Path | None:
     watch = parts[at] == "watch" and count > at + 1
     if watch:
         at += 1
-    if count > at + 4 and parts[at] == "namespaces" and parts[at + 4] == PROXY and not group:
-        found = _resource(group, version, parts[at : at + 5], watch)
-        return None if found is None else found._replace(rest=path[len("/".join(parts[: at + 5])) :])
+    end = {"namespaces": at + 5, "nodes": at + 3}.get(parts[at], count + 1)
+    if count >= end and parts[end - 1] == PROXY and not group:
+        found = _resource(group, version, parts[at:end], watch)
+        return None if found is None else found._replace(rest=path[len("/".join(parts[:end])) :])
     return _resource(group, version, parts[at:], watch)
 
 

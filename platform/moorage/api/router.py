@@ -24,6 +24,7 @@ from moorage.api.fairness.control import FREE
 from moorage.api.filtering import Filter, filter_of
 from moorage.api.options import EVERYTHING, ListOptions, flag, list_options, parse_query
 from moorage.api.paths import Path
+from moorage.api.proxying import pages
 from moorage.api.request import Request, new_request_id
 from moorage.api.service import Service, denied
 from moorage.api.verbs import routes
@@ -89,6 +90,9 @@ class Router:
                 if not only.everything:
                     attributes = _attributes(request, path, only.name, only.exact_fields)
             decision = await self._authorise(attributes)
+            if not decision.allowed and path.rest and path.resource == "nodes":
+                finer = pages.finer(attributes, path.rest)
+                decision = await self._authorise(finer) if finer is not None else decision
             request.standing = decision.standing
             if kind is None:
                 raise no_such_path() if decision.allowed else denied(attributes, decision)

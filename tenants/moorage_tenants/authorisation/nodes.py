@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from moorage.api.contracts import Attributes
+from moorage.resources.core.pods.prepare import MIRROR
 from moorage.resources.storage import HOME_FIELD, home_of, is_to_be_emptied
+from moorage.resources.tenancy import tenant_of
 from moorage.store.contracts import Cache
 from moorage_tenants import names
 from moorage_tenants.authorisation.words import OWN_GROUP, READ_VERBS, object_name
@@ -38,9 +40,16 @@ class NodeRole:
     """
 
     def __init__(
-        self, pods: Cache, index: PodIndex, refresh: Callable[[], Awaitable[None]], *, volumes: Cache | None = None
+        self,
+        pods: Cache,
+        index: PodIndex,
+        refresh: Callable[[], Awaitable[None]],
+        *,
+        volumes: Cache | None = None,
+        namespaces: Cache | None = None,
     ) -> None:
         self._pods = pods
+        self._namespaces = namespaces
         self._volumes = volumes
         self._index = index
         self._refresh = refresh
@@ -79,7 +88,9 @@ class NodeRole:
             if verb == "list" or not attributes.name:
                 return "can only list/watch pods with spec.nodeName field selector"
         if (subresource, verb) == ("", "create"):
-            return None  # which pods these may be, NodeRestriction says: mirrors of static pods
+            if self._mirror(node, attributes) is not None:
+                await self._refresh()
+            return self._mirror(node, attributes)
         if (subresource, verb) not in {
             ("", "get"),
             ("", "watch"),
@@ -94,6 +105,19 @@ class NodeRole:
             return None
         await self._refresh()
         return None if self._bound(node, *key) else "no relationship found between node and this object"
+
+    def _mirror(self, node: str, attributes: Attributes) -> str | None:
+        """Only what claims to be a mirror of the node's own, and no tenant's. NodeRestriction looks closer, but only once a name
+        was found to be free, which is nothing that a node should find out.
+        """
+        document = attributes.document or {}
+        annotations = (document.get("metadata") or {}).get("annotations") or {}
+        if MIRROR not in annotations or (document.get("spec") or {}).get("nodeName") != node:
+            return "a node may only create mirror pods with spec.nodeName set to itself"
+        space = self._namespaces.get("", attributes.namespace) if self._namespaces is not None else None
+        if space is None or tenant_of(space.document()["metadata"].get("labels") or {}):
+            return "a node may only create mirror pods in namespaces that no tenant has"
+        return None
 
     def _bound(self, node: str, namespace: str, name: str) -> bool:
         """Whether the pod is the node's, or was before it went: agents expect a 404 then. What no pod of theirs was called is

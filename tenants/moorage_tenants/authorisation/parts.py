@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from moorage.api.contracts import Admission, Companions
+from moorage.resources.core.namespaces import NAMESPACE
 from moorage.resources.core.persistent_volumes import PERSISTENT_VOLUME
 from moorage.resources.core.pods.declaration import POD
 from moorage.resources.kind import Document
@@ -46,14 +47,17 @@ class AccessParts:
 
 async def open_access(store: Store, registry: Registry) -> AccessParts:
     """The parts over the caches of ``store``. Raises Unavailable."""
-    pods, volumes = await asyncio.gather(store.cache(POD.storage), store.cache(PERSISTENT_VOLUME.storage))
+    pods, volumes, namespaces = await asyncio.gather(
+        *(store.cache(kind.storage) for kind in (POD, PERSISTENT_VOLUME, NAMESPACE))
+    )
     index = PodIndex(pods)
 
     async def refresh() -> None:
         revision = await store.latest()
         await pods.wait(revision)
         await volumes.wait(revision)
+        await namespaces.wait(revision)
         await index.caught_up()
 
-    node = NodeRole(pods, index, refresh, volumes=volumes)
+    node = NodeRole(pods, index, refresh, volumes=volumes, namespaces=namespaces)
     return AccessParts(RbacAuthorizer(await open_index(store), node=node), index, registry)

@@ -10,7 +10,7 @@ import contextlib
 
 from moorage.api import asgi, paths
 from moorage.api.errors import ApiError
-from moorage.api.proxying import headers, targets
+from moorage.api.proxying import headers, pages, targets
 from moorage.api.proxying.answers import Answer, Broken
 from moorage.api.proxying.links import Rewriter
 from moorage.api.proxying.wire import connected
@@ -24,8 +24,11 @@ _BODILESS = frozenset((204, 304))
 
 async def proxy(service: Service, request: Request) -> None:
     """Serve one request. Raises ApiError 400, 404 and 503."""
-    place = await targets.find(service, request)
     rest = rest_of(request)
+    if not request.kind.namespaced:
+        await pages.serve(service, request, rest)
+        return
+    place = await targets.find(service, request)
     if not rest and request.scope["method"] in ("GET", "HEAD"):
         await _redirect(request)
         return

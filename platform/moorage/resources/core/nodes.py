@@ -7,8 +7,8 @@ from typing import Any
 
 from moorage.resources import names
 from moorage.resources.core.node_rules import default, node_errors, update_errors
-from moorage.resources.declaring import CORE, by_name, status_of
-from moorage.resources.kind import Column, Document, Kind, ResourceKey
+from moorage.resources.declaring import CORE, PROXIED, by_name, status_of
+from moorage.resources.kind import Column, Document, GroupVersionKind, Kind, ResourceKey, Subresource
 from moorage.resources.printing import AGE, NAME, NONE, UNKNOWN, at, text
 
 _ROLE_PREFIX = "node-role.kubernetes.io/"
@@ -72,7 +72,9 @@ NODE = Kind(
     storage=ResourceKey("", "nodes"),
     status_on_create=True,
     name_rule=names.dns_subdomain,
-    subresources=by_name((status_of("", "v1", "Node"),)),
+    subresources=by_name(
+        (status_of("", "v1", "Node"), Subresource("proxy", GroupVersionKind("", "v1", "NodeProxyOptions"), PROXIED))
+    ),
     columns=(
         NAME,
         Column("Status", _status, description="The status of the node"),

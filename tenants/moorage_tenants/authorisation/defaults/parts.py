@@ -58,6 +58,11 @@ _NODE = (
     rule("create", "core", "serviceaccounts/token"),
     rule("create delete get patch update", "coordination.k8s.io", "leases"),
 )
+_KUBELET = (
+    rule(READ, "core", "nodes"),
+    rule("proxy", "core", "nodes"),
+    rule("*", "core", "nodes/configz nodes/healthz nodes/log nodes/metrics nodes/pods nodes/proxy nodes/stats"),
+)
 _PROXIER = (
     rule("list watch", "core", "endpoints services"),
     rule(READ, "core", "nodes"),
@@ -104,6 +109,7 @@ PARTS = (
     cluster_role("system:kube-controller-manager", _CONTROLLER_MANAGER),
     cluster_role("system:kube-dns", (rule("list watch", "core", "endpoints services"),)),
     cluster_role("system:kube-scheduler", _SCHEDULER),
+    cluster_role("system:kubelet-api-admin", _KUBELET),
     # Bound to nobody, as in Kubernetes since v1.8: what nodes may is in ``nodes``, and goes by their pods.
     cluster_role("system:node", _NODE),
     cluster_role(

@@ -19,6 +19,7 @@ namespaces                                 -   glw  glw      glwcupd  -      -  
 namespaces/status                          -   g    g        g        -      -     gup
 namespaces/finalize                        -   -    -        -        -      -     u
 nodes                                      -   -    -        -        glwcup lw    glwupdx
+nodes/proxy                                -   -    -        -        -      -     -
 nodes/status                               -   -    -        -        gup    -     gup
 persistentvolumeclaims                     -   glw  glwcupdx glwcupdx g      -     glwcupdxLWCX
 persistentvolumeclaims/status              -   g    g        g        -      -     gup

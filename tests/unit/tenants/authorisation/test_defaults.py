@@ -20,7 +20,7 @@ ROLES = {each["metadata"]["name"]: each for each in DOCUMENTS if each["kind"] ==
 KUBERNETES = """
 admin cluster-admin edit view system:aggregate-to-admin system:aggregate-to-edit system:aggregate-to-view
 system:auth-delegator system:basic-user system:discovery system:heapster system:kube-aggregator
-system:kube-controller-manager system:kube-dns system:kube-scheduler system:monitoring system:node
+system:kube-controller-manager system:kube-dns system:kube-scheduler system:kubelet-api-admin system:monitoring system:node
 system:node-bootstrapper system:node-problem-detector system:node-proxier system:persistent-volume-provisioner
 system:public-info-viewer system:service-account-issuer-discovery system:volume-scheduler
 system:certificates.k8s.io:certificatesigningrequests:nodeclient

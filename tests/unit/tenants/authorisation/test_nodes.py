@@ -153,7 +153,6 @@ async def test_pods(town: Town) -> None:
             assert await may(town, verb, "pods", namespace, field_selector={"spec.nodeName": "n1"})
             assert not await may(town, verb, "pods", namespace, field_selector={"spec.nodeName": "n2"})
             assert not await may(town, verb, "pods", namespace)
-    assert await may(town, "create", "pods", "a", "mirror")  # which ones, test_static_pods says
     for verb, what in (
         ("update", "pods"),
         ("patch", "pods"),
@@ -165,6 +164,25 @@ async def test_pods(town: Town) -> None:
         ("patch", "pods/ephemeralcontainers"),
     ):
         assert not await may(town, verb, what, "a", "mine"), (verb, what)
+
+
+async def test_mirrors_of_its_static_pods(town: Town) -> None:
+    """What else is asked of them, test_static_pods says."""
+    town.namespaces.put("", "free")
+    town.namespaces.put("", "a", metadata={"labels": {"tenancy.moorage.io/tenant": "acme"}})
+
+    async def lets_in(
+        namespace: str = "free", node: str = "n1", annotation: str = "kubernetes.io/config.mirror"
+    ) -> bool:
+        document = {"metadata": {"annotations": {annotation: "hash"}}, "spec": {"nodeName": node}}
+        return await may(town, "create", "pods", namespace, "mirror", document=document)
+
+    assert await lets_in()
+    assert not await lets_in(node="n2")
+    assert not await lets_in(annotation="kubernetes.io/config.source")
+    assert not await lets_in("a")
+    assert not await lets_in("nowhere")
+    assert not await may(town, "create", "pods", "free", "mirror")
 
 
 async def test_a_pod_of_its_own_that_is_gone_is_not_found(town: Town) -> None:

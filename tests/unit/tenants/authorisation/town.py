@@ -19,10 +19,11 @@ class Town:
         self.pods = MemoryCache("pods")
         self.pod_index = PodIndex(self.pods)
         self.volumes = MemoryCache("persistentvolumes")
+        self.namespaces = MemoryCache("namespaces")
         self.elsewhere: list[dict[str, Any]] = []
         self.probes = 0
         self.index = GrantIndex(self, self.caches)  # type: ignore[arg-type]  # the one method that the index calls is here
-        node = NodeRole(self.pods, self.pod_index, self.refresh_pods, volumes=self.volumes)
+        node = NodeRole(self.pods, self.pod_index, self.refresh_pods, volumes=self.volumes, namespaces=self.namespaces)
         self.authorizer = RbacAuthorizer(self.index, node=node)
 
     async def latest(self) -> int:
