@@ -96,7 +96,7 @@ class MoorageApp(FastAPI):
             if serve is not None:
                 await serve(socket)
                 return
-        if path is not None and path.resource == "pods" and path.group == "":
+        if path is not None and path.resource in ("pods", "services") and path.group == "":
             await endpoint.serve(self.service, self._router, Socket(scope, receive, send), path)
             return
         await socket.close(1008, "there is no such stream")

@@ -1,6 +1,7 @@
 """The ``proxy`` subresource of a pod or a service: one request there, one answer back.
 
-Source: ``UpgradeAwareHandler`` (apimachinery/pkg/util/proxy). Upgrades are not passed on: their headers are for one hop.
+Source: ``UpgradeAwareHandler`` (apimachinery/pkg/util/proxy). WebSockets come another way (``websockets``); no other upgrade is
+passed on: its headers are for one hop.
 """
 
 from __future__ import annotations

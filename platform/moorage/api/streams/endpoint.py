@@ -19,7 +19,8 @@ from moorage.api.entrance import client_of, outcome_of
 from moorage.api.errors import ApiError, no_such_path
 from moorage.api.failures import refusal_of
 from moorage.api.options import parse_query
-from moorage.api.paths import Path
+from moorage.api.paths import PROXY, Path
+from moorage.api.proxying import websockets
 from moorage.api.request import Request, new_request_id
 from moorage.api.router import Router
 from moorage.api.service import Service, denied
@@ -33,7 +34,7 @@ from moorage.resources.kind import Kind
 logger = logging.getLogger(__name__)
 
 ACTING = ("exec", "attach", "portforward")
-SERVED = (*ACTING, "log")
+SERVED = (*ACTING, "log", PROXY)
 
 
 async def serve(service: Service, router: Router, socket: Socket, path: Path) -> None:
@@ -102,6 +103,9 @@ async def _stream(service: Service, request: Request, socket: Socket) -> None:
 
 
 async def _run(service: Service, request: Request, socket: Socket) -> None:
+    if request.subresource == PROXY:
+        await websockets.relay(service, request, socket)
+        return
     pod = await nodes.find_pod(service, request)
     query = socket.scope["query_string"]
     kind = request.subresource

@@ -48,11 +48,14 @@ class Socket:
         await self._send({"type": "websocket.accept", "subprotocol": protocol or None, "headers": []})
 
     async def refuse(self, error: ApiError, headers: Sequence[asgi.Header] = ()) -> None:
-        """Answer the handshake with a Status (ASGI's "WebSocket Denial Response")."""
-        body = asgi.error_body(error)
-        length = (b"content-length", b"%d" % len(body))
-        fields = [(b"content-type", asgi.JSON), length, *headers, *asgi.error_headers(error)]
-        await self._send({"type": "websocket.http.response.start", "status": error.code, "headers": fields})
+        """Answer the handshake with a Status."""
+        fields = [(b"content-type", asgi.JSON), *headers, *asgi.error_headers(error)]
+        await self.deny(error.code, fields, asgi.error_body(error))
+
+    async def deny(self, code: int, headers: Sequence[asgi.Header], body: bytes) -> None:
+        """Answer the handshake with a page (ASGI's "WebSocket Denial Response"). ``headers`` are without the length."""
+        fields = [(b"content-length", b"%d" % len(body)), *headers]
+        await self._send({"type": "websocket.http.response.start", "status": code, "headers": fields})
         await self._send({"type": "websocket.http.response.body", "body": body})
 
     async def messages(self) -> AsyncIterator[bytes | str]:
