@@ -59,15 +59,14 @@ class Node:
     room: Callable[[str], Room] = lambda _uid: Room({"cpu": float("inf"), "memory": float("inf")}, {})
     """Gets a pod's uid; what the node has in all, and what its other pods were granted of it."""
     most_processes: int = 4096
-    meters: Meters = field(default_factory=Meters)
-    clock: Callable[[], float] = time.time
-    files: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(max_workers=4, thread_name_prefix="volumes")
     least_oom_score: int = field(default_factory=confinement.least_oom_score)
     """The lowest score that the engine may give a process; it is raised to 0 where the engine is refused a lower one."""
     apparmor: bool = field(default_factory=confinement.has_apparmor)
     """Whether the machine enforces AppArmor."""
     meters: Meters = field(default_factory=Meters)
+    clock: Callable[[], float] = time.time
+    files: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(max_workers=4, thread_name_prefix="volumes")
     )
     """For work on files, which blocks. Nothing else runs here, and nothing that waits for anybody."""
     sandbox_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SANDBOXES_AT_ONCE))
