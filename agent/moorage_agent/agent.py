@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import platform
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,11 +18,11 @@ from moorage.client.dial import serve_tunnel, tunnel_path
 from moorage.client.events import EventRecorder
 from moorage.client.informer import Informer
 from moorage.client.resource import PODS
-from moorage_agent import identity, joining
+from moorage_agent import identity, joining, threads
 from moorage_agent.engine import groups, pause
 from moorage_agent.engine.contract import Engine
-from moorage_agent.images.access import Access
 from moorage_agent.engine.docker import DockerEngine
+from moorage_agent.images.access import Access
 from moorage_agent.images.collection import Collection
 from moorage_agent.images.puller import Images
 from moorage_agent.metrics import configuration
@@ -33,8 +32,8 @@ from moorage_agent.metrics.reading import Reader
 from moorage_agent.network import making
 from moorage_agent.node import document, machine
 from moorage_agent.node.disk import Disk
-from moorage_agent.node.eviction import Steady
 from moorage_agent.node.guard import Guard
+from moorage_agent.node.means import Means
 from moorage_agent.node.registration import Registration
 from moorage_agent.node.runtime import Runtime
 from moorage_agent.node.usage import Meter
@@ -43,7 +42,7 @@ from moorage_agent.options import AgentOptions
 from moorage_agent.pods.fields import Facts
 from moorage_agent.pods.manager import Pods
 from moorage_agent.pods.networking import EngineNetwork, PodNetwork
-from moorage_agent.pods.node import Node
+from moorage_agent.pods.node import FILE_THREADS, Node
 from moorage_agent.pods.quantities import amount
 from moorage_agent.pods.spec import Identity
 from moorage_agent.pods.status_writer import StatusWriter
@@ -158,17 +157,24 @@ class Agent:
             sandbox_image=pause.reference(),
             network=network,
             most_processes=options.most_processes,
+            files=self._files or threads.pool(FILE_THREADS, "volumes"),
         )
         if self._files is None:
             stack.callback(node.files.shutdown, wait=False, cancel_futures=True)
-        else:
-            node.files = self._files
-        steady = Steady()
+        runtime = Runtime(engine, self._info, lambda: self.pods.unlisted() if self.pods is not None else 0.0)
+        means = Means(
+            data,
+            images=runtime.root,
+            group=groups.name_of(*who.owner),
+            hard=options.eviction_hard,
+            transition=options.pressure_transition,
+        )
+        node.unwilling = means.unwilling
         registration = Registration(
             client,
             about,
-            Runtime(engine, self._info, lambda: self.pods.unlisted() if self.pods is not None else 0.0).check,
-            lambda: steady.of(machine.pressure(data), time.monotonic()),
+            runtime.check,
+            means.reported,
             lambda: document.Network(network.ready.is_set(), network.lacks),
             lease_interval=options.lease_interval,
             lease_duration=options.lease_duration,
@@ -193,14 +199,7 @@ class Agent:
             group.create_task(pods.run(), name="pods")
             group.create_task(followed.run(pods.recovered.wait), name="static pods")
             group.create_task(mirrors.run(informer.wait_synced, followed.known.wait), name="mirrors of static pods")
-            guard = Guard(
-                node,
-                lambda: pods,
-                lambda: machine.pressure(data),
-                lambda: machine.is_filling(data),
-                pulled,
-                interval=options.health_interval,
-            )
+            guard = Guard(node, lambda: pods, means, pulled, interval=options.health_interval)
             group.create_task(guard.run(), name="guard")
             group.create_task(_serve_tunnel(client, options.node, streams), name="tunnel")
             group.create_task(network.run(), name="network")

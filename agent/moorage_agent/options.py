@@ -50,5 +50,9 @@ class AgentOptions:
     """Between two writes of an unchanged Node status."""
     health_interval: float = 10.0
     orphan_grace: float = 30.0
+    eviction_hard: Mapping[str, str] = field(default_factory=dict)
+    """What replaces the usual thresholds (``node/thresholds.py``), by signal: ``memory.available`` and so on."""
+    pressure_transition: float = 300.0
+    """For which a pressure is reported on after it was last there (``evictionPressureTransitionPeriod``)."""
     on_ready: Callable[[], None] | None = None
     """Called once, when the node is registered, recovered and Ready."""

@@ -76,10 +76,10 @@ def conditions(
     problems = _problems(engine, network)
     wanted = [
         _pressure("MemoryPressure", pressure.memory, "Memory", "memory available"),
-        _pressure("DiskPressure", pressure.disk, "Disk", "disk space"),
+        _pressure("DiskPressure", pressure.disk, "Disk", "disk pressure"),
         _pressure("PIDPressure", pressure.pids, "PID", "PID available"),
         _connected(network),
-        ("Ready", "True", "KubeletReady", "the node's agent is posting ready status")
+        ("Ready", "True", "KubeletReady", "kubelet is posting ready status")
         if not problems
         else ("Ready", "False", "KubeletNotReady", problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"),
     ]
@@ -134,14 +134,9 @@ def _without_heartbeats(status: Mapping[str, Any]) -> Document:
 
 
 def _pressure(kind: str, holds: bool, word: str, what: str) -> tuple[str, str, str, str]:
-    if holds:
-        problem = "Insufficient" if word != "Disk" else ""
-        return (
-            kind,
-            "True",
-            f"KubeletHas{problem or 'Disk'}{word if problem else 'Pressure'}",
-            f"node has insufficient {what}",
-        )
+    """A pressure's condition in the kubelet's words (``nodestatus/setters.go``)."""
     if word == "Disk":
-        return kind, "False", "KubeletHasNoDiskPressure", "node has no disk pressure"
-    return kind, "False", f"KubeletHasSufficient{word}", f"node has sufficient {what}"
+        reason, message = ("KubeletHasDiskPressure", "has") if holds else ("KubeletHasNoDiskPressure", "has no")
+        return kind, str(holds), reason, f"kubelet {message} {what}"
+    amount = "Insufficient" if holds else "Sufficient"
+    return kind, str(holds), f"KubeletHas{amount}{word}", f"kubelet has {amount.lower()} {what}"

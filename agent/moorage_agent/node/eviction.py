@@ -10,14 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from moorage_agent.node import thresholds
 from moorage_agent.node.machine import Pressure
+from moorage_agent.node.thresholds import DISK, MEMORY, PIDS, Met
+from moorage_agent.pods.observed import every_container
 from moorage_agent.pods.quantities import amount
 
 CRITICAL = 2_000_000_000
 """Priority from which on a pod belongs to the system: it is not ended for the sake of others."""
 TRANSITION = 300.0
 """Seconds for which a pressure is reported on after it was last there, so that a node does not swing to and fro."""
-MEMORY, DISK, PIDS = "memory", "ephemeral-storage", "pids"
 
 
 class Candidate(NamedTuple):
@@ -26,6 +28,8 @@ class Candidate(NamedTuple):
     uid: str
     pod: Mapping[str, Any]
     used: float
+    containers: Mapping[str, float] = {}
+    """The same by container, where that is known."""
 
 
 def first(candidates: Iterable[Candidate], resource: str) -> Candidate | None:
@@ -37,23 +41,65 @@ def first(candidates: Iterable[Candidate], resource: str) -> Candidate | None:
     return ranked[0] if ranked else None
 
 
-def message(candidate: Candidate, resource: str) -> str:
+def message(candidate: Candidate, met: Met) -> str:
     """Why it was ended, in the kubelet's words."""
-    asked = requested(candidate.pod, resource)
-    text = f"The node was low on resource: {resource}. "
-    if resource == PIDS:
-        return text
-    unit = 1024
-    return f"{text}Pod was using {int(candidate.used) // unit}Ki, request is {int(asked) // unit}Ki. "
+    text = f"The node was low on resource: {met.resource}. "
+    text += f"Threshold quantity: {_written(met, met.quantity)}, available: {_written(met, met.available)}. "
+    for name, used in candidate.containers.items():
+        asked = _asked(_container(candidate.pod, name), met.resource)
+        if met.resource in (MEMORY, DISK) and used > asked:
+            amounts = f"was using {quantity_text(used // 1024 * 1024)}, request is {quantity_text(asked)}"
+            text += f"Container {name} {amounts}, has larger consumption of {met.resource}. "
+    return text
+
+
+def refusal(pod: Mapping[str, Any], pressure: Pressure) -> str:
+    """Why a node under pressure does not take a pod on, in the kubelet's words; "" where it does. Memory keeps only those away
+    that promise nothing about it and do not tolerate its taint; all else keeps all away but the system's.
+    """
+    held = thresholds.conditions(pressure)
+    if not held or _priority(pod) >= CRITICAL:
+        return ""
+    if held == ["MemoryPressure"]:
+        tolerated = any(_tolerates_memory_pressure(one) for one in pod["spec"].get("tolerations") or ())
+        if (pod.get("status") or {}).get("qosClass") != "BestEffort" or tolerated:
+            return ""
+    return f"The node had condition: [{' '.join(held)}]. "
+
+
+def _tolerates_memory_pressure(toleration: Mapping[str, Any]) -> bool:
+    key, exists = toleration.get("key") or "", toleration.get("operator") == "Exists"
+    named = key == "node.kubernetes.io/memory-pressure" and (exists or not toleration.get("value"))
+    return toleration.get("effect") in (None, "", "NoSchedule") and (named or (not key and exists))
+
+
+def _container(pod: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return next((one for one in every_container(pod) if one["name"] == name), {})
+
+
+def _asked(container: Mapping[str, Any], resource: str) -> float:
+    return float(amount(str(((container.get("resources") or {}).get("requests") or {}).get(resource, 0))))
+
+
+def _written(met: Met, value: float) -> str:
+    return quantity_text(value, 1024 if met.resource in (MEMORY, DISK) else 1000)
+
+
+def quantity_text(value: float, base: int = 1024) -> str:
+    """A whole number in Kubernetes' canonical form: with the largest suffix that leaves no fraction."""
+    number, suffixes = int(value), ["", *(("Ki", "Mi", "Gi", "Ti") if base == 1024 else ("k", "M", "G", "T"))]
+    while number and number % base == 0 and len(suffixes) > 1:
+        number //= base
+        suffixes.pop(0)
+    return f"{number}{suffixes[0]}"
 
 
 def requested(pod: Mapping[str, Any], resource: str) -> float:
     """What the pod's containers asked for, with its overhead."""
     spec = pod["spec"]
-    own = sum(
-        amount(str(((one.get("resources") or {}).get("requests") or {}).get(resource, 0))) for one in spec["containers"]
+    return sum(_asked(one, resource) for one in spec["containers"]) + amount(
+        str((spec.get("overhead") or {}).get(resource, 0))
     )
-    return float(own) + amount(str((spec.get("overhead") or {}).get(resource, 0)))
 
 
 def _exceeds(candidate: Candidate, resource: str) -> bool:

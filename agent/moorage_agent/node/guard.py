@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -16,7 +17,8 @@ from moorage_agent.images import reference
 from moorage_agent.images.collection import Collection
 from moorage_agent.node import eviction
 from moorage_agent.node.eviction import Candidate
-from moorage_agent.node.machine import Pressure
+from moorage_agent.node.means import Means
+from moorage_agent.node.thresholds import DISK, INODES, MEMORY, Met
 from moorage_agent.pods.node import Node
 from moorage_agent.pods.observed import Attempt, every_container
 from moorage_agent.volumes.disk import size
@@ -27,6 +29,8 @@ INTERVAL = 10.0
 """Seconds between two looks, as the kubelet's."""
 GRACE = 1.0
 """Seconds that a pod has which is ended for want of memory or disk."""
+CLEANUP = 30.0
+"""Seconds for which the next pod waits until what the last one leaves is removed (the kubelet's ``podCleanupTimeout``)."""
 FINAL = ("Succeeded", "Failed")
 
 
@@ -34,6 +38,7 @@ class Pod(Protocol):
     """A pod as its worker knows it."""
 
     pod: Mapping[str, Any]
+    volumes_ready: bool
 
     @property
     def uid(self) -> str:
@@ -56,27 +61,26 @@ class Guard:
         self,
         node: Node,
         pods: Callable[[], Iterable[Pod]],
-        pressure: Callable[[], Pressure],
-        filling: Callable[[], bool],
+        means: Means,
         images: Collection,
         *,
         interval: float = INTERVAL,
     ) -> None:
         self._node = node
         self._pods = pods
-        self._pressure = pressure
-        self._filling = filling
+        self._means = means
         self._images = images
         self._interval = interval
         self._ending = ""
+        self._ended_at = 0.0
 
     async def run(self) -> None:
-        """Look every few seconds."""
+        """Look every few seconds. A machine without a process id left has no thread for us either (RuntimeError)."""
         while True:
             await asyncio.sleep(self._interval)
             try:
                 await self.look()
-            except (EngineError, OSError) as error:
+            except (EngineError, OSError, RuntimeError) as error:
                 log.warning("looking after the node's means: %s", error)
 
     async def look(self) -> None:
@@ -86,15 +90,10 @@ class Guard:
                 problem = eviction.beyond(pod.pod, await self._disk(pod))
                 if problem:
                     pod.condemn("Evicted", problem, GRACE)
-        if self._filling() and await self._images.collect(self._needed()):
+        if self._means.filling() and await self._images.collect(self._needed()):
             return  # what was given back is seen at the next look
-        short = self._pressure()
-        if short.memory:
-            await self._end_one(eviction.MEMORY)
-        elif short.disk:
-            await self._end_one(eviction.DISK)
-        elif short.pids:
-            await self._end_one(eviction.PIDS)
+        for met in self._means.passed()[:1]:
+            await self._end_one(met)
 
     def _needed(self) -> set[str]:
         """Names of the images of the pods that are here."""
@@ -112,26 +111,38 @@ class Guard:
             one for one in self._pods() if (one.pod.get("status") or {}).get("phase") not in FINAL and one.running()
         ]
 
-    async def _end_one(self, resource: str) -> None:
-        live = {one.uid: one for one in self._live()}
-        if self._ending in live:
+    async def _end_one(self, met: Met) -> None:
+        if self._is_ending():
             return  # what it gives back is not seen yet
-        chosen = eviction.first([await self._candidate(one, resource) for one in live.values()], resource)
+        live = {one.uid: one for one in self._live()}
+        self._tell(met)
+        chosen = eviction.first([await self._candidate(one, met.resource) for one in live.values()], met.resource)
         if chosen is None:
-            log.warning("the node is low on %s, and there is no pod to end", resource)
+            log.warning("the node is low on %s, and there is no pod to end", met.resource)
             return
-        self._ending = chosen.uid
+        self._ending, self._ended_at = chosen.uid, time.monotonic()
         metadata = chosen.pod["metadata"]
-        log.warning("the node is low on %s: ending pod %s/%s", resource, metadata["namespace"], metadata["name"])
-        live[chosen.uid].condemn("Evicted", eviction.message(chosen, resource), GRACE)
+        log.warning("the node is low on %s: ending pod %s/%s", met.resource, metadata["namespace"], metadata["name"])
+        live[chosen.uid].condemn("Evicted", eviction.message(chosen, met), GRACE)
+
+    def _is_ending(self) -> bool:
+        """Whether the pod that was ended last still has containers or volumes, and has not had all the time for that."""
+        if time.monotonic() - self._ended_at > CLEANUP:
+            return False
+        return any(one.uid == self._ending and (one.volumes_ready or one.running()) for one in self._pods())
+
+    def _tell(self, met: Met) -> None:
+        """An event of the node, in the kubelet's words."""
+        name = self._node.identity.owner.node
+        about = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "uid": name}}
+        self._node.recorder.record(about, "Warning", "EvictionThresholdMet", f"Attempting to reclaim {met.resource}")
 
     async def _candidate(self, pod: Pod, resource: str) -> Candidate:
-        if resource == eviction.DISK:
+        if resource in (DISK, INODES):
             return Candidate(pod.uid, pod.pod, sum((await self._disk(pod)).values()))
-        used = [await self._node.engine.usage(one.container.id) for one in pod.running()]
-        return Candidate(
-            pod.uid, pod.pod, sum(one.memory if resource == eviction.MEMORY else one.processes for one in used)
-        )
+        used = {one.name: await self._node.engine.usage(one.container.id) for one in pod.running()}
+        found = {name: float(one.memory if resource == MEMORY else one.processes) for name, one in used.items()}
+        return Candidate(pod.uid, pod.pod, sum(found.values()), found)
 
     async def _disk(self, pod: Pod) -> dict[str, float]:
         """Bytes by emptyDir volume on disk."""

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import platform
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-MEMORY_LEAST = 100 * 2**20
-DISK_LEAST, INODES_LEAST = 0.10, 0.05
-"""The kubelet's hard eviction thresholds: memory.available, nodefs.available, nodefs.inodesFree."""
-PIDS_LEAST = 0.05
 IMAGES_MOST = 0.85
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
+
+
+class Level(NamedTuple):
+    """What there is of something: left now, and in all."""
+
+    available: float
+    capacity: float
 
 
 class Pressure(NamedTuple):
@@ -66,14 +71,49 @@ def storage(folder: Path) -> int:
     return stat.f_blocks * stat.f_frsize
 
 
-def pressure(folder: Path) -> Pressure:
-    """How the machine is now; ``folder`` is on the file system that pods fill."""
+def levels(folder: Path, images: Path | None = None, group: str = "") -> dict[str, Level]:
+    """How the machine is now, by the kubelet's signals. ``folder`` is on the file system that pods fill, ``images`` where the
+    engine keeps images and containers, ``group`` the control group of the node's containers.
+    """
+    found = {
+        "memory.available": Level(memory()["MemAvailable"], memory()["MemTotal"]),
+        "pid.available": min((processes(), *_limited(group)), key=lambda level: level.available),
+        **_file_system("nodefs", folder),
+    }
+    if images is not None and images.is_dir() and images.stat().st_dev != folder.stat().st_dev:
+        found.update(_file_system("imagefs", images))
+    return found
+
+
+def _file_system(name: str, folder: Path) -> dict[str, Level]:
     stat = os.statvfs(folder)
-    disk = stat.f_blocks > 0 and stat.f_bavail < stat.f_blocks * DISK_LEAST
-    inodes = stat.f_files > 0 and stat.f_favail < stat.f_files * INODES_LEAST
+    found = {f"{name}.available": Level(stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize)}
+    if stat.f_files:
+        found[f"{name}.inodesFree"] = Level(stat.f_favail, stat.f_files)
+    return {signal: level for signal, level in found.items() if level.capacity}
+
+
+def processes() -> Level:
+    """Process ids of the kernel; a thread takes one, too (proc(5))."""
     running = int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[2])
-    most = int(Path("/proc/sys/kernel/pid_max").read_text(encoding="ascii"))
-    return Pressure(memory()["MemAvailable"] < MEMORY_LEAST, disk or inodes, running > most * (1 - PIDS_LEAST))
+    most = min(int(Path(f"/proc/sys/kernel/{name}").read_text(encoding="ascii")) for name in ("pid_max", "threads-max"))
+    return Level(most - running, most)
+
+
+def _limited(group: str) -> Iterator[Level]:
+    """Process ids left in the control groups with a limit that this process or the node's containers are in."""
+    own = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()]
+    paths = [path for _, controllers, path in own if controllers in ("", "pids")]
+    for place in (group, *paths):
+        name = place.strip("/")
+        for root in (CONTROL_GROUPS, CONTROL_GROUPS / "pids"):
+            folder = root / name
+            try:
+                most = (folder / "pids.max").read_text(encoding="ascii").strip()
+                if name and most.isdigit():
+                    yield Level(int(most) - int((folder / "pids.current").read_text(encoding="ascii")), int(most))
+            except OSError:
+                continue  # in the other version of control groups, or not made yet
 
 
 def is_filling(folder: Path) -> bool:

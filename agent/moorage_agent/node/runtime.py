@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from moorage_agent.engine import pause
@@ -41,6 +42,11 @@ class Runtime:
         self._unlisted = unlisted
         self._deadline = deadline
         self._prepared = False
+        self._root: Path | None = None
+
+    def root(self) -> Path | None:
+        """Where the engine keeps images and containers, if it has said so."""
+        return self._root
 
     async def check(self) -> document.Engine:
         """Whether the engine answers and can run sandboxes."""
@@ -65,6 +71,7 @@ class Runtime:
         if await self._engine.image(name) is None:
             await self._engine.import_image(name, pause.archive(), ["/pause"])
         info = await self._engine.info()
+        self._root = Path(info.root)
         self._info["containerRuntimeVersion"] = f"{info.name}://{info.version}"
         if not info.live_restore:
             log.warning(

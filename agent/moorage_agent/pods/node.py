@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from moorage.client.api import ApiClient
+from moorage_agent import threads
 from moorage_agent.engine.contract import Engine
 from moorage_agent.images.puller import Images
 from moorage_agent.metrics.meters import Meters
 from moorage_agent.objects import Objects
-from moorage_agent.pods.fields import Facts
 from moorage_agent.pods import confinement
+from moorage_agent.pods.fields import Facts
 from moorage_agent.pods.networking import EngineNetwork, PodNetwork
 from moorage_agent.pods.resizing import Room
 from moorage_agent.pods.spec import Identity
@@ -27,6 +28,7 @@ from moorage_agent.volumes.store import VolumeStore
 SANDBOXES_AT_ONCE = 6
 CONTAINERS_AT_ONCE = 8
 """Starts that the engine works on at the same time. More make none faster (its own work is bound by CPU) and all of them late."""
+FILE_THREADS = 4
 
 
 class Recorder(Protocol):
@@ -58,6 +60,8 @@ class Node:
     """Gets a claim and a pod's uid; the name of another pod here that has started with the claim, "" where there is none."""
     room: Callable[[str], Room] = lambda _uid: Room({"cpu": float("inf"), "memory": float("inf")}, {})
     """Gets a pod's uid; what the node has in all, and what its other pods were granted of it."""
+    unwilling: Callable[[Mapping[str, Any]], str] = lambda _pod: ""
+    """Gets a pod that is new here; why the node takes none like it on for now, "" where it does."""
     most_processes: int = 4096
     least_oom_score: int = field(default_factory=confinement.least_oom_score)
     """The lowest score that the engine may give a process; it is raised to 0 where the engine is refused a lower one."""
@@ -65,9 +69,7 @@ class Node:
     """Whether the machine enforces AppArmor."""
     meters: Meters = field(default_factory=Meters)
     clock: Callable[[], float] = time.time
-    files: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(max_workers=4, thread_name_prefix="volumes")
-    )
+    files: ThreadPoolExecutor = field(default_factory=lambda: threads.pool(FILE_THREADS, "volumes"))
     """For work on files, which blocks. Nothing else runs here, and nothing that waits for anybody."""
     sandbox_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SANDBOXES_AT_ONCE))
     container_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONTAINERS_AT_ONCE))

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+AGENT_THREADS = 4
+"""Made at the start: a machine whose process ids have run out has none for later."""
 REACH_SECONDS = 0.05
 STANDBY_SECONDS = 0.2
 
@@ -95,6 +97,7 @@ async def run_agent(
     server: str, token_file: Path, ca_file: Path | None, node: str, data_dir: Path, static_pods: Path | None = None
 ) -> None:
     """Run a node's agent. Returns after SIGTERM; its pods go on. Raises SetupError."""
+    from moorage_agent import threads
     from moorage_agent.agent import Agent
     from moorage_agent.identity import IdentityError
     from moorage_agent.options import DOCKER, AgentOptions, host_node_name
@@ -109,6 +112,7 @@ async def run_agent(
         on_ready=notice.ready,
         docker=os.environ.get("DOCKER_HOST") or DOCKER,
     )
+    asyncio.get_running_loop().set_default_executor(threads.pool(AGENT_THREADS, "agent"))
     try:
         await until_stopped(Agent(options).run)
     except (IdentityError, JoinTokenError, ClientError, OSError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moorage_agent.node import machine
-from moorage_agent.node.machine import Pressure
+from moorage_agent.node.machine import Level
 from tests.integration.agent.rig import Rig, is_ready
 from tests.support.wait import until
 
@@ -41,12 +41,16 @@ async def test_memory_pressure_ends_the_least_promised_pod(rig: Rig, monkeypatch
     await rig.running("promised")
     await rig.running("unpromised")
     await rig.stop()
-    monkeypatch.setattr(machine, "pressure", lambda _folder: Pressure(memory=True))
+    usual = machine.levels
+    scarce = {"memory.available": Level(50 * 2**20, 2**30)}
+    monkeypatch.setattr(machine, "levels", lambda *_: scarce)
     await rig.start(health_interval=3.0)
     pod = await rig.until("unpromised", lambda status: status["phase"] == "Failed", timeout=60)
-    monkeypatch.setattr(machine, "pressure", lambda _folder: Pressure())
+    monkeypatch.setattr(machine, "levels", usual)
     assert pod["status"]["reason"] == "Evicted"
-    assert pod["status"]["message"].startswith("The node was low on resource: memory. ")
+    assert pod["status"]["message"].startswith(
+        "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. Container c was using "
+    )
     assert is_ready((await rig.get("promised"))["status"])
     conditions = {one["type"]: one["status"] for one in (await rig.node_object())["status"]["conditions"]}
     assert conditions["MemoryPressure"] == "True"

@@ -9,8 +9,9 @@ import pytest
 
 from moorage_agent.node import eviction
 from moorage_agent.node.eviction import Candidate, Steady
-from moorage_agent.volumes.disk import size
 from moorage_agent.node.machine import Pressure
+from moorage_agent.node.thresholds import MEMORY, PIDS, Met
+from moorage_agent.volumes.disk import size
 
 MI = 2**20
 
@@ -22,7 +23,7 @@ def pod(memory: str = "", *, priority: int = 0, **spec: Any) -> dict[str, Any]:
     return {"spec": {"containers": [container], "priority": priority, **spec}}
 
 
-def chosen(*candidates: Candidate, resource: str = eviction.MEMORY) -> str:
+def chosen(*candidates: Candidate, resource: str = MEMORY) -> str:
     found = eviction.first(candidates, resource)
     return found.uid if found else ""
 
@@ -48,14 +49,48 @@ def test_the_system_is_spared() -> None:
 
 def test_processes_count_by_priority_and_number() -> None:
     few, many = Candidate("few", pod(), 3), Candidate("many", pod(), 3000)
-    assert chosen(few, many, resource=eviction.PIDS) == "many"
-    assert eviction.message(many, eviction.PIDS) == "The node was low on resource: pids. "
+    assert chosen(few, many, resource=PIDS) == "many"
+    met = Met("pid.available", 5000.0, 1234.0)
+    text = "The node was low on resource: pids. Threshold quantity: 5k, available: 1234. "
+    assert eviction.message(many, met) == text
 
 
 def test_what_is_said_names_use_and_request() -> None:
-    whole = pod("10Mi", overhead={"memory": "2Mi"})
-    text = eviction.message(Candidate("u", whole, 20 * MI), eviction.MEMORY)
-    assert text == "The node was low on resource: memory. Pod was using 20480Ki, request is 12288Ki. "
+    met = Met("memory.available", 100 * MI, 50 * MI - 4096)
+    text = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 51196Ki. "
+    more = "Container c was using 20001Ki, request is 10Mi, has larger consumption of memory. "
+    assert eviction.message(Candidate("u", pod("10Mi"), 0.0, {"c": 20001 * 1024 + 5}), met) == text + more
+    assert eviction.message(Candidate("u", pod("30Mi"), 0.0, {"c": 20 * MI}), met) == text
+
+
+@pytest.mark.parametrize(
+    ("pressure", "spec", "quality", "said"),
+    [
+        (Pressure(), {}, "BestEffort", ""),
+        (Pressure(memory=True), {}, "BestEffort", "The node had condition: [MemoryPressure]. "),
+        (Pressure(memory=True), {}, "Burstable", ""),
+        (Pressure(memory=True, disk=True), {}, "Burstable", "The node had condition: [MemoryPressure DiskPressure]. "),
+        (Pressure(pids=True), {}, "Guaranteed", "The node had condition: [PIDPressure]. "),
+        (Pressure(pids=True), {"priority": eviction.CRITICAL}, "BestEffort", ""),
+        (Pressure(memory=True), {"tolerations": [{"operator": "Exists"}]}, "BestEffort", ""),
+        (
+            Pressure(memory=True),
+            {"tolerations": [{"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}]},
+            "BestEffort",
+            "",
+        ),
+        (
+            Pressure(disk=True),
+            {"tolerations": [{"operator": "Exists"}]},
+            "Burstable",
+            "The node had condition: [DiskPressure]. ",
+        ),
+    ],
+)
+def test_whom_a_node_under_pressure_does_not_take_on(
+    pressure: Pressure, spec: dict[str, Any], quality: str, said: str
+) -> None:
+    assert eviction.refusal({"spec": {"containers": [], **spec}, "status": {"qosClass": quality}}, pressure) == said
 
 
 @pytest.mark.parametrize(
