@@ -108,6 +108,7 @@ class Images:
         except EngineError as error:
             message = f'Failed to inspect image "{want.image}": {error}'
             tell("Warning", "InspectFailed", message)
+            tell("Warning", "Failed", "Error: ImageInspectError")
             return self._failed("ImageInspectError", message, before)
 
     async def _pull(

@@ -19,6 +19,11 @@ Pod = Mapping[str, Any]
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
 
+LONGEST_STRING = 32 * 4096
+LARGEST_ENVIRONMENT = 2 * 2**20
+"""Bytes of one argument or variable with its name, and of all with their pointers (a quarter of the stack's usual limit)."""
+
+
 class ConfigError(Exception):
     """A container cannot be made as its spec says. The text is Kubernetes' message; it never holds a secret's value."""
 
@@ -73,6 +78,22 @@ def environment(
         else:
             variables[entry["name"]] = expand(entry.get("value") or "", ChainMap(variables, dict(known)))
     return {**known, **variables}
+
+
+def excess(command: Sequence[str], variables: Mapping[str, str]) -> str:
+    """Why the kernel will not start a program with so much (execve(2)), "" where it will. The engine says it in the container's
+    log only, where nobody looks for it.
+    """
+    text = "argument list too long: "
+    for name, value in variables.items():
+        if len(f"{name}={value}".encode()) >= LONGEST_STRING:
+            return f"{text}environment variable {name} is longer than the {LONGEST_STRING} bytes that the kernel takes"
+    if any(len(word.encode()) >= LONGEST_STRING for word in command):
+        return f"{text}a word of the command is longer than the {LONGEST_STRING} bytes that the kernel takes"
+    whole = sum(len(name) + len(value.encode()) + 10 for name, value in variables.items())
+    if whole + sum(len(word.encode()) + 9 for word in command) > LARGEST_ENVIRONMENT:
+        return f"{text}command and environment are larger than the {LARGEST_ENVIRONMENT} bytes that the kernel takes"
+    return ""
 
 
 def arguments(words: Sequence[str] | None, variables: Mapping[str, str]) -> list[str] | None:

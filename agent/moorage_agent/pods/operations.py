@@ -401,6 +401,7 @@ class Operations:
         options = await self._blocking(confinement.options, worker.pod, container, node.volumes.profiles.read)
         await self._blocking(self._write_names, facts.pod_ip)
         mounts = await self._blocking(node.volumes.mounts_of, worker.pod, container, attempt, variables)
+        await self._tell_excess(container, attempt, variables)
         named = reference.parse(container["image"])
         image = await node.images.find(named.text)
         spec = specs.container_spec(
@@ -421,6 +422,16 @@ class Operations:
             least_oom_score=node.least_oom_score,
         )
         return replace(spec, runtime=await self.materials.handler() or "")
+
+    async def _tell_excess(self, container: Mapping[str, Any], attempt: int, variables: Mapping[str, str]) -> None:
+        """Say beforehand why a program will not start: nothing of it lives to say so."""
+        words = [*(container.get("command") or ()), *(container.get("args") or ())]
+        text = environment.excess(environment.arguments(words, variables) or (), variables)
+        if text:
+            worker, name = self._worker, container["name"]
+            worker.tell("Warning", "Failed", f"Error: {text}", name)
+            leave = self._node.volumes.leave_message
+            await self._blocking(leave, worker.uid, name, attempt, text.encode())
 
     def _target_container(self, container: Mapping[str, Any]) -> str:
         """The running container whose processes an ephemeral one is to see. Raises ConfigError where it does not run."""

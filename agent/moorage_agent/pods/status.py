@@ -64,7 +64,8 @@ def pod_status(pod: Pod, seen: Observed, plan: Plan, now: float, host: HostFacts
         status["qosClass"] = old["qosClass"]
     if phase in FINAL and not seen.running():
         conclude(statuses, inits)
-    if seen.verdict is None or not seen.verdict.refused:
+    refused = seen.verdict is not None and seen.verdict.refused
+    if not refused and (old.get("phase") not in FINAL or old.get("containerStatuses")):
         _add(status, statuses, inits, looking)
     status["conditions"] = pod_conditions(pod, seen, phase, statuses, inits, now, initialized=ready_to_run)
     return status

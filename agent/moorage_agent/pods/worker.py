@@ -158,9 +158,12 @@ class PodWorker:
 
     def condemn(self, reason: str, message: str, grace: float) -> None:
         """The node ends the pod for good: it has failed, for ``reason``, and its containers have ``grace`` seconds."""
+        self._judge(Verdict(reason, message, grace))
+
+    def _judge(self, verdict: Verdict) -> None:
         if self._verdict is None and self.termination is None and not outcome.settled(self.pod, self.observe()):
-            self._verdict = Verdict(reason, message, grace)
-            self.tell("Warning", reason, message)
+            self._verdict = verdict
+            self.tell("Warning", verdict.reason, verdict.message)
             self.wake()
 
     def wake(self) -> None:
@@ -208,7 +211,7 @@ class PodWorker:
             if refused is None and not self.history.ids() and (why := self.node.unwilling(self.pod)):
                 refused = admission.rejected("Evicted", why)
             if refused is not None:
-                self.condemn(refused.reason, refused.message, 0.0)
+                self._judge(refused)
         self._follow_probes(now)
         self._grant()
         seen = self.observe()

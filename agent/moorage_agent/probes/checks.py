@@ -173,7 +173,7 @@ async def _tcp(spec: Mapping[str, Any], target: Target, timeout: float) -> Resul
     except TimeoutError:
         return Result(False, f"dial tcp {host}:{port}: i/o timeout")
     except OSError as error:
-        return Result(False, f"dial tcp {host}:{port}: {_dial_error(error)}")
+        return Result(False, f"dial tcp {host}:{port}: {dial_error(error)}")
     writer.close()
     with contextlib.suppress(OSError):
         await writer.wait_closed()
@@ -184,12 +184,15 @@ def _http_error(error: Exception) -> str:
     """As Go's client would say it."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "EOF"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"dial tcp: lookup {error.host}: no such host"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"dial tcp {error.host}:{error.port}: {_dial_error(error)}"
-    return _dial_error(error)
+        return f"dial tcp {error.host}:{error.port}: {dial_error(error)}"
+    return dial_error(error)
 
 
-def _dial_error(error: Exception) -> str:
+def dial_error(error: Exception) -> str:
+    """Why a connection could not be made."""
     cause = getattr(error, "os_error", error)
     number = getattr(cause, "errno", None)
     words = {
@@ -197,4 +200,4 @@ def _dial_error(error: Exception) -> str:
         113: "connect: no route to host",
         104: "read: connection reset by peer",
     }
-    return words.get(number or 0) or str(error) or type(error).__name__
+    return words.get(number or 0) or getattr(cause, "strerror", None) or str(error) or type(error).__name__

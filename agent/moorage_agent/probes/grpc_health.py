@@ -12,7 +12,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from moorage_agent.probes.checks import Result
+from moorage_agent.probes.checks import Result, dial_error
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
@@ -40,7 +40,7 @@ async def check(ip: str, spec: Mapping[str, Any], timeout: float) -> Result:
             False, f'timeout: failed to connect service "{host}:{port}" within {timeout:g}s: context deadline exceeded'
         )
     except OSError as error:
-        return Result(False, f'error: failed to connect service "{host}:{port}": {error.strerror or error}')
+        return Result(False, f'error: failed to connect service at "{host}:{port}": {dial_error(error)}')
     except (asyncio.IncompleteReadError, ValueError) as error:
         return Result(False, f"error: this server does not implement the grpc health protocol: {error}")
     if status == 1:

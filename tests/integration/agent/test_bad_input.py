@@ -48,6 +48,9 @@ async def test_bad_pods_say_so_and_leave_their_neighbour_alone(rig: Rig) -> None
     large = await rig.until("environment", lambda status: status["phase"] == "Failed", timeout=60)
     assert "xxxx" not in str(large["status"])
     assert "argument list too long" in await rig.logs(large)
+    told = "argument list too long: environment variable LARGE is longer than the 131072 bytes that the kernel takes"
+    assert _state(large["status"])["terminated"]["message"] == told
+    await rig.event("environment", "Failed", told)
     talker = await rig.until("talker", lambda status: status["phase"] == "Succeeded", timeout=60)
     assert len(await rig.logs(talker, limitBytes=1000)) == 1000
     assert (await rig.logs(talker, tailLines=1)).endswith("end\n")

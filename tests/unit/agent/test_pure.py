@@ -248,6 +248,14 @@ def test_variables_from_files() -> None:
         value(e="B='x'")
 
 
+def test_what_no_program_can_be_started_with() -> None:
+    assert environment.excess(["x"], {"A": "x" * 131_000}) == ""
+    assert "environment variable A is longer than the 131072 bytes" in environment.excess([], {"A": "x" * 131_072})
+    assert "a word of the command is longer" in environment.excess(["sh", "é" * 65_536], {})
+    many = {f"A{number}": "x" * 130_000 for number in range(17)}
+    assert "command and environment are larger than the 2097152 bytes" in environment.excess([], many)
+
+
 def test_binary_data_makes_no_variables() -> None:
     data = {"data": {"a": "1"}, "binaryData": {"b": base64.b64encode(b"2").decode()}}
     found = Snapshot({("configmap", "m"): {"kind": "ConfigMap", **data}})

@@ -149,6 +149,9 @@ def test_a_pod_that_was_not_let_in_says_nothing_of_containers() -> None:
     found = status(pod(), Observed(start_time=NOW, verdict=verdict))
     assert (found["phase"], found["reason"]) == ("Failed", "SysctlForbidden")
     assert "containerStatuses" not in found
+    known = pod()
+    known["status"] = {"phase": "Failed", "reason": "SysctlForbidden"}
+    assert "containerStatuses" not in status(known, Observed(start_time=NOW))
 
 
 def test_a_container_does_not_run_before_its_hook_has() -> None:
