@@ -22,7 +22,7 @@ SERVING = bytes.fromhex(
     "0000010105" + "0000000188"  # HEADERS that end the stream
 )
 """What a gRPC server answers to a health check."""
-UPDATES = 50
+UPDATES = 499
 """Changes of one pod; each is a commit of its own."""
 
 
@@ -87,8 +87,8 @@ async def test_updates_are_counted_and_observed(api: Rest, pods: str) -> None:
     one = f"{pods}/generations"
     await until(partial(_ready, api, pods, "generations"), timeout=120)
     for number in range(UPDATES):
-        added = [{"op": "add", "path": "/spec/tolerations/-", "value": {"key": f"k{number}", "operator": "Exists"}}]
-        api.patch(one, added, JSON_PATCH)
+        deadline = [{"op": "add", "path": "/spec/activeDeadlineSeconds", "value": 5000 - number}]
+        api.patch(one, deadline, JSON_PATCH)
 
     def observed() -> bool:
         document = api.get(one)
@@ -106,10 +106,11 @@ def _ready(api: Rest, pods: str, name: str) -> bool:
 @pytest.mark.parametrize(
     "wanted",
     [
+        {"c1": (200, 96), "c2": (150, 80), "c3": (80, 48)},
         {"c1": (150, 96), "c2": (80, 48), "c3": (50, 32)},
         {"c1": (200, 96), "c2": (60, 64), "c3": (100, 64)},
     ],
-    ids=["net-decrease", "various"],
+    ids=["net-increase", "net-decrease", "various"],
 )
 async def test_three_containers_are_resized(api: Rest, pods: str, wanted: dict[str, tuple[int, int]]) -> None:
     await until(partial(_ready, api, pods, "three"), timeout=120)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(120)]
 
 SMALL = {"limits": {"cpu": "200m", "memory": "64Mi"}, "requests": {"cpu": "200m", "memory": "64Mi"}}
 LARGE = {"limits": {"cpu": "300m", "memory": "96Mi"}, "requests": {"cpu": "300m", "memory": "96Mi"}}
+BURST = {"limits": {"cpu": "200m", "memory": "64Mi"}, "requests": {"cpu": "100m", "memory": "32Mi"}}
+UNEVEN = {"limits": {"memory": "64Mi"}, "requests": {"memory": "32Mi"}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -23,7 +26,11 @@ def pods(api: Rest, shared: Kubectl, space: str, image: str) -> str:
     path = f"/api/v1/namespaces/{space}/pods"
     api.create(path, pod("sized", container(image, resources=SMALL)))
     api.create(path, pod("looked-at", container(image)))
-    shared("wait", "--for=condition=Ready", "pod/sized", "pod/looked-at", "--timeout=60s")
+    api.create(path, pod("burst", container(image, resources=BURST)))
+    policy = [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
+    restarted = container(image, resources=UNEVEN, resizePolicy=policy)
+    api.create(path, pod("restarted", restarted, restartPolicy="Always"))
+    shared("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
     return path
 
 
@@ -61,6 +68,46 @@ async def test_a_resize_that_no_node_can_grant(api: Rest, pods: str) -> None:
     await until(refused, timeout=30)
     back = api.patch(f"{pods}/sized/resize", _resized(LARGE), STRATEGIC)
     assert back["spec"]["containers"][0]["resources"] == LARGE
+
+
+def _set(resources: Any, document: Document) -> None:
+    document["spec"]["containers"][0]["resources"] = resources
+
+
+@pytest.mark.parametrize("name", ["sized", "burst", "restarted"])
+async def test_resize_by_replacing(api: Rest, shared: Kubectl, pods: str, name: str) -> None:
+    """The whole object is written to ``/resize``, which then shows what the pod shows. Less memory, too: in place where that may
+    be, by a restart where the container asks for one.
+    """
+    wanted = {
+        "sized": {"limits": {"cpu": "250m", "memory": "80Mi"}, "requests": {"cpu": "250m", "memory": "80Mi"}},
+        "burst": {"limits": {"cpu": "300m", "memory": "72Mi"}, "requests": {"cpu": "50m", "memory": "24Mi"}},
+        "restarted": {"limits": {"memory": "48Mi"}, "requests": {"memory": "40Mi"}},
+    }[name]
+    one = f"{pods}/{name}"
+    before = api.get(one)["metadata"]["generation"]
+    written = api.request("GET", f"{one}/resize").ok()
+    _set(wanted, written)
+    answer = api.request("PUT", f"{one}/resize", written)
+    if answer.code == 409:
+        api.change(f"{one}/resize", partial(_set, wanted))
+    else:
+        assert answer.ok()["metadata"]["generation"] > before
+
+    def granted() -> bool:
+        document = api.get(one)
+        (status,) = document["status"]["containerStatuses"]
+        assert status.get("resources") == wanted, status
+        assert status["restartCount"] == (1 if name == "restarted" else 0)
+        assert document["status"]["observedGeneration"] == document["metadata"]["generation"]
+        assert not [each for each in document["status"]["conditions"] if each["type"].startswith("PodResize")]
+        return True
+
+    await until(granted, timeout=60)
+    limit = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max"
+    mebibytes = int(wanted["limits"]["memory"].removesuffix("Mi"))
+    await until(lambda: shared("exec", name, "--", "sh", "-c", limit) == str(mebibytes * 2**20))
+    assert api.get(f"{one}/resize")["spec"] == api.get(one)["spec"]
 
 
 def test_a_resize_keeps_the_class(api: Rest, pods: str) -> None:
