@@ -15,7 +15,13 @@ from moorage.supervisor.layout import SetupError
 
 
 async def run_node_apart(
-    server: str, token_file: Path, ca_file: Path | None, node: str, data_dir: Path, static_pods: Path | None = None
+    server: str,
+    token_file: Path,
+    ca_file: Path | None,
+    node: str,
+    data_dir: Path,
+    static_pods: Path | None = None,
+    eviction_hard: str = "",
 ) -> None:
     """Run a node in a network of its own with an engine of its own. Returns after SIGTERM. Raises SetupError."""
     try:
@@ -33,6 +39,7 @@ async def run_node_apart(
     command += ["--node", owner.node, "--data-dir", str(data_dir), "--log-level", level]
     command += ["--ca-file", str(ca_file)] if ca_file is not None else []
     command += ["--pod-manifest-path", str(static_pods)] if static_pods is not None else []
+    command += ["--eviction-hard", eviction_hard] if eviction_hard else []
     ready = os.environ.get(notice.READY_VARIABLE, "")
     environment = {**os.environ, notice.PARENT_VARIABLE: str(os.getpid())}
     passed = [int(ready)] if ready.isdigit() else []

@@ -94,14 +94,25 @@ def _authority(certificate: Path | None, key: Path | None) -> Authority | None:
 
 
 async def run_agent(
-    server: str, token_file: Path, ca_file: Path | None, node: str, data_dir: Path, static_pods: Path | None = None
+    server: str,
+    token_file: Path,
+    ca_file: Path | None,
+    node: str,
+    data_dir: Path,
+    static_pods: Path | None = None,
+    eviction_hard: str = "",
 ) -> None:
     """Run a node's agent. Returns after SIGTERM; its pods go on. Raises SetupError."""
     from moorage_agent import threads
     from moorage_agent.agent import Agent
     from moorage_agent.identity import IdentityError
+    from moorage_agent.node import thresholds
     from moorage_agent.options import DOCKER, AgentOptions, host_node_name
 
+    try:
+        hard = thresholds.parse(eviction_hard)
+    except ValueError as error:
+        raise SetupError(f"--eviction-hard: {error}") from None
     options = AgentOptions(
         server=server,
         data_dir=data_dir,
@@ -109,6 +120,7 @@ async def run_agent(
         token_file=token_file,
         ca_file=ca_file,
         static_pods=static_pods,
+        eviction_hard=hard,
         on_ready=notice.ready,
         docker=os.environ.get("DOCKER_HOST") or DOCKER,
     )

@@ -169,6 +169,13 @@ def agent(
             "--apart", help="Give the node a network and a Docker Engine of its own, for several nodes on one machine."
         ),
     ] = False,
+    eviction_hard: Annotated[
+        str,
+        typer.Option(
+            help="When the node ends pods: thresholds as memory.available<100Mi,nodefs.available<10%,pid.available<5%;"
+            " what is not named stays as usual."
+        ),
+    ] = "",
     log_level: LogLevel = "INFO",
 ) -> None:
     """Run a node's agent alone: it dials the API server and runs pods on this machine's Docker Engine."""
@@ -177,7 +184,7 @@ def agent(
     from moorage.cli.compose import run_agent
 
     start = run_node_apart if apart else run_agent
-    _run(lambda: start(server, token_file, ca_file, node, data_dir, pod_manifest_path))
+    _run(lambda: start(server, token_file, ca_file, node, data_dir, pod_manifest_path, eviction_hard))
 
 
 def fake_nodes(

@@ -97,6 +97,10 @@ def test_help_needs_nothing_heavy() -> None:
         (["tokens", "create", "--team", "a", "--ttl", "soon"], "must be a number with s, m, h or d"),
         (["tokens", "list"], "start the platform with: moorage up"),
         (["kubeconfig"], "start the platform with: moorage up"),
+        (
+            ["agent", "--server", "https://127.0.0.1:1", "--token-file", "none", "--eviction-hard", "cpu<1"],
+            "--eviction-hard: unsupported eviction signal 'cpu'",
+        ),
     ],
 )
 def test_refusals_are_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
