@@ -97,10 +97,6 @@ def test_help_needs_nothing_heavy() -> None:
         (["tokens", "create", "--team", "a", "--ttl", "soon"], "must be a number with s, m, h or d"),
         (["tokens", "list"], "start the platform with: moorage up"),
         (["kubeconfig"], "start the platform with: moorage up"),
-        (
-            ["agent", "--server", "https://127.0.0.1:1", "--token-file", "none", "--eviction-hard", "cpu<1"],
-            "--eviction-hard: unsupported eviction signal 'cpu'",
-        ),
     ],
 )
 def test_refusals_are_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
@@ -110,6 +106,13 @@ def test_refusals_are_one_sentence(tmp_path: Path, arguments: list[str], sentenc
     assert len(result.err.splitlines()) == 1
     assert result.err.startswith("moorage: ")
     assert "canary" not in result.err
+
+
+def test_an_agent_refuses_thresholds_that_it_does_not_know(tmp_path: Path) -> None:
+    given = ["--server", "https://127.0.0.1:1", "--token-file", "/dev/null", "--data-dir", str(tmp_path)]
+    result = moorage("agent", *given, "--eviction-hard", "cpu.available<1")
+    assert result.code == 78
+    assert result.err.startswith("moorage: --eviction-hard: unsupported eviction signal 'cpu.available', known are ")
 
 
 def test_a_server_without_its_contracts_refuses_to_start(installation: Installation, tmp_path: Path) -> None:
