@@ -8,7 +8,9 @@ import json
 import pytest
 
 from tests.conformance.workloads import SLEEP, container, pod
+from tests.support.docker import docker
 from tests.support.kubectl import Kubectl
+from tests.support.registry import registry
 from tests.support.rest import Rest
 from tests.support.wait import until
 
@@ -53,6 +55,24 @@ def test_an_image_is_mounted(shared: Kubectl) -> None:
     assert "busybox" in shared("exec", "mounted", "--", "ls", "/image/bin")
     refused = shared.attempt("exec", "mounted", "--", "touch", "/image/new")
     assert "Read-only file system" in refused.err
+
+
+def test_an_image_is_pulled_and_mounted(api: Rest, shared: Kubectl, pods: str, image: str) -> None:
+    """With the policy Always: from a registry, twice, the second time in spite of what is here."""
+    with registry() as shop:
+        shop.make(marker=shared.namespace)
+        reference = f"{shop.address}/shop/files:1"
+        for name in ("pulls", "pulls-again"):
+            before = shop.pulls
+            mounts = [{"name": "i", "mountPath": "/image"}, {"name": "i", "mountPath": "/part", "subPath": "bin"}]
+            volumes = [{"name": "i", "image": {"reference": reference, "pullPolicy": "Always"}}]
+            api.create(pods, pod(name, container(image, volumeMounts=mounts), volumes=volumes))
+            shared("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+            assert shop.pulls > before
+            assert "busybox" in shared("exec", name, "--", "ls", "/image/bin")
+            assert "busybox" in shared("exec", name, "--", "ls", "/part")
+            api.delete(f"{pods}/{name}", {"gracePeriodSeconds": 0})
+    docker("rmi", "-f", reference)
 
 
 async def test_a_subpath_does_not_lead_out(api: Rest, pods: str) -> None:
