@@ -40,6 +40,10 @@ def refusal(pod: Mapping[str, Any], *, apparmor: bool = True) -> Verdict | None:
         return rejected("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
     if not apparmor and any(_wants_apparmor(pod, one) for one in every_container(pod)):
         return rejected("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host")
+    policy = (spec.get("securityContext") or {}).get("supplementalGroupsPolicy")
+    if policy == "Strict" and any(_wants_unknown_groups(pod, one) for one in every_container(pod)):
+        message = "SupplementalGroupsPolicy=Strict without runAsGroup is not supported in this node"
+        return rejected("SupplementalGroupsPolicyNotSupported", message)
     for one in (spec.get("securityContext") or {}).get("sysctls") or ():
         name = one["name"].replace("/", ".")
         if name not in SAFE:
@@ -53,6 +57,13 @@ def refusal(pod: Mapping[str, Any], *, apparmor: bool = True) -> Verdict | None:
 
 def _wants_apparmor(pod: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
     return confinement.of(pod, container, "appArmorProfile").get("type") not in (None, "Unconfined")
+
+
+def _wants_unknown_groups(pod: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
+    """Whether Docker would add the image's groups, which it does not where a group is given (KEP-3619)."""
+    whole = pod["spec"].get("securityContext") or {}
+    own = container.get("securityContext") or {}
+    return {**whole, **own}.get("runAsGroup") is None
 
 
 def rejected(reason: str, message: str) -> Verdict:

@@ -109,7 +109,7 @@ def hosts_file(pod: Pod, address: str, domain: str, of_host: str) -> str:
 
 
 def resolver(pod: Pod, cluster: Resolver, of_host: Configuration) -> Configuration:
-    """``resolv.conf`` by ``dnsPolicy`` and ``dnsConfig``. Without a cluster DNS, ClusterFirst is the node's, as in Kubernetes."""
+    """What ``dnsPolicy`` and ``dnsConfig`` ask for. Without a cluster DNS, ClusterFirst is the node's, as in Kubernetes."""
     spec = pod["spec"]
     policy = spec.get("dnsPolicy") or "ClusterFirst"
     in_cluster = policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not spec.get("hostNetwork"))
@@ -123,10 +123,27 @@ def resolver(pod: Pod, cluster: Resolver, of_host: Configuration) -> Configurati
         base = of_host if spec.get("hostNetwork") else _reachable(of_host)
     config = spec.get("dnsConfig") or {}
     return Configuration(
-        _unique([*base.servers, *(config.get("nameservers") or ())])[:MOST_SERVERS],
-        _fitting(_unique([*base.searches, *(config.get("searches") or ())])),
+        _unique([*base.servers, *(config.get("nameservers") or ())]),
+        _unique([*base.searches, *(config.get("searches") or ())]),
         _options(base.options, config.get("options") or ()),
     )
+
+
+def fitted(wanted: Configuration) -> tuple[Configuration, list[str]]:
+    """What of a configuration a C library takes, and what is told of the rest."""
+    found = Configuration(wanted.servers[:MOST_SERVERS], _fitting(wanted.searches), wanted.options)
+    told = []
+    if found.servers != wanted.servers:
+        told.append(
+            "Nameserver limits were exceeded, some nameservers have been omitted, "
+            f"the applied nameserver line is: {' '.join(found.servers)}"
+        )
+    if found.searches != wanted.searches:
+        told.append(
+            "Search Line limits were exceeded, some search paths have been omitted, "
+            f"the applied search line is: {' '.join(found.searches)}"
+        )
+    return found, told
 
 
 def _reachable(of_host: Configuration) -> Configuration:
@@ -146,7 +163,7 @@ def _unique(words: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-def _fitting(searches: list[str]) -> list[str]:
+def _fitting(searches: Sequence[str]) -> list[str]:
     found: list[str] = []
     for search in searches[:MOST_SEARCHES]:
         if sum(len(one) + 1 for one in found) + len(search) > LONGEST_SEARCHES:

@@ -62,6 +62,7 @@ class Operations:
         self._worker = worker
         self._node = worker.node
         self.materials = Materials(worker)
+        self._told: set[str] = set()
 
     async def sandbox(self, action: actions.CreateSandbox | actions.StartSandbox | actions.StopSandbox) -> None:
         """Make and start, start, or stop the sandbox."""
@@ -399,7 +400,10 @@ class Operations:
             **variables,
         }
         options = await self._blocking(confinement.options, worker.pod, container, node.volumes.profiles.read)
-        await self._blocking(self._write_names, facts.pod_ip)
+        for message in await self._blocking(self._write_names, facts.pod_ip):
+            if message not in self._told:
+                self._told.add(message)
+                worker.tell("Warning", "DNSConfigForming", message)
         mounts = await self._blocking(node.volumes.mounts_of, worker.pod, container, attempt, variables)
         await self._tell_excess(container, attempt, variables)
         named = reference.parse(container["image"])
@@ -443,12 +447,14 @@ class Operations:
             raise environment.ConfigError(f"target container {name} is not running")
         return starts[-1].container.id
 
-    def _write_names(self, address: str) -> None:
-        """``/etc/hosts`` and ``resolv.conf`` of the pod, as they hold for its present address. Blocking."""
+    def _write_names(self, address: str) -> list[str]:
+        """``/etc/hosts`` and ``resolv.conf`` of the pod, for its present address. Blocking. Returns what to tell of them."""
         pod, cluster = self._worker.pod, self._node.network.resolver()
         of_host = naming.parsed(host_files.resolv_conf())
         hosts = naming.hosts_file(pod, address, cluster.domain, host_files.hosts())
-        self._node.volumes.write_names(pod, hosts, naming.resolver(pod, cluster, of_host).text())
+        resolver, told = naming.fitted(naming.resolver(pod, cluster, of_host))
+        self._node.volumes.write_names(pod, hosts, resolver.text())
+        return told
 
     async def _blocking(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._node.files, work, *arguments)

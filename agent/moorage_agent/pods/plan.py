@@ -246,7 +246,8 @@ def _ensure(pod: Pod, container: Mapping[str, Any], sandbox: Attempt, seen: Obse
     if not _image_ready(name, seen, now, result) or not _volumes_ready(name, seen, result):
         return
     attempt = last.attempt + 1 if last else _recorded_restarts(pod, name)
-    delay = backoff.following(last.backoff, last.ran) if last else 0.0
+    known = last is not None and not _is_another(container, last)
+    delay = backoff.following(last.backoff, last.ran) if last and known else (backoff.FIRST if last else 0.0)
     result.actions.append(StartContainer(name, attempt, sandbox.container.id, delay))
 
 
@@ -255,7 +256,7 @@ def _check_running(
 ) -> None:
     name, identity = last.name, last.container.id
     health = seen.health.get(identity)
-    if last.hash and last.hash != spec_hash(container):
+    if _is_another(container, last):
         message = f"Container {name} definition changed, will be restarted"
         result.actions.append(Kill(name, identity, None, message))
     elif health is not None and health.unhealthy:
@@ -268,6 +269,11 @@ def _check_running(
             result.actions.append(Kill(name, identity, None, message))
         elif _due(seen, f"resize {name}", now, result):
             result.actions.append(Resize(name, identity, limits))
+
+
+def _is_another(container: Mapping[str, Any], last: Attempt) -> bool:
+    """Whether the spec now asks for something else than what was started: then what that did is not held against it."""
+    return bool(last.hash) and last.hash != spec_hash(container)
 
 
 def _may_start(pod: Pod, container: Mapping[str, Any], seen: Observed, now: float, result: Plan) -> bool:
@@ -283,7 +289,7 @@ def _may_start(pod: Pod, container: Mapping[str, Any], seen: Observed, now: floa
     if last is not None and not fresh and (not anew or rule_of(container, last.exit_code) == outcome.RESTART_ALL):
         if not outcome.restarts(pod, container, last):
             return False
-        delay = backoff.after(last.backoff, last.ran)
+        delay = 0.0 if _is_another(container, last) else backoff.after(last.backoff, last.ran)
         if now < last.finished + delay:
             metadata = pod["metadata"]
             where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"

@@ -103,26 +103,28 @@ class Checks:
         url = _url(spec, target)
         try:
             async with asyncio.timeout(timeout):
-                return await self._get(url, _headers(spec, "kube-probe/1.36"))
+                return await self._get(url, _headers(spec, "kube-probe/1.36"), own=not spec.get("host"))
         except TimeoutError:
             text = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
             return Result(False, f'Get "{url}": {text}')
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Result(False, f'Get "{url}": {_http_error(error)}')
 
-    async def _get(self, url: str, headers: CIMultiDict[str]) -> Result:
+    async def _get(self, url: str, headers: CIMultiDict[str], *, own: bool) -> Result:
         first = urlsplit(url)
         for _ in range(REDIRECTS):
             async with self._opened().get(_encoded(url), headers=headers, allow_redirects=False) as answer:
-                await answer.content.read(BODY)
+                body = await answer.content.read(BODY)
                 if not 200 <= answer.status < 400:
                     return Result(False, f"HTTP probe failed with statuscode: {answer.status}")
                 location = answer.headers.get("Location", "") if answer.status >= 300 else ""
                 following = urljoin(url, location)
-                if not location or following == url:
+                if not location:
                     return Result(True)
                 if urlsplit(following).hostname != first.hostname:
-                    return Result(True, "Probe terminated redirects")
+                    # Of a host that the pod's author named, nothing is told: events are no way to read what it serves.
+                    said = f", Response body: {body.decode('utf-8', 'replace')}" if own else ""
+                    return Result(True, f"Probe terminated redirects{said}")
                 url = following
         return Result(False, f'Get "{url}": stopped after {REDIRECTS} redirects')
 
@@ -134,7 +136,9 @@ class Checks:
             # The documented meaning of scheme HTTPS in a probe: it asks whether the container answers, sends no
             # credential, and acts on the status code alone.
             connector = aiohttp.TCPConnector(limit=0, force_close=True, ssl=unverified, use_dns_cache=False)
-            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=("Accept",)
+            )
         return self._session
 
 

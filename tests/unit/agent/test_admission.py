@@ -46,3 +46,14 @@ def test_what_could_harm_others_is_refused(document: dict[str, Any], reason: str
     assert found.reason == reason
     assert found.message.startswith("Pod was rejected: ")
     assert text in found.message
+
+
+def test_groups_that_cannot_be_kept_strictly_are_refused() -> None:
+    def strict(**own: Any) -> dict[str, Any]:
+        container = {"name": "c", "securityContext": own}
+        return {"spec": {"securityContext": {"supplementalGroupsPolicy": "Strict"}, "containers": [container]}}
+
+    assert refusal(strict(runAsUser=1, runAsGroup=1)) is None
+    found = refusal(strict(runAsUser=1))
+    assert found is not None
+    assert found.reason == "SupplementalGroupsPolicyNotSupported"

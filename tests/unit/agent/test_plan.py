@@ -72,6 +72,11 @@ def test_the_first_restart_is_at_once_and_later_ones_wait() -> None:
     assert plan(pod(), seen(second), NOW + 9).actions == [StartContainer("c", 2, "sandbox", 20.0)]
 
 
+def test_a_new_image_forgives_all() -> None:
+    crashed = attempt("c", 5, EXITED, code=1, finished=NOW - 1, backoff=300.0, of=container(image="app:0"))
+    assert plan(pod(), seen(crashed), NOW).actions == [StartContainer("c", 6, "sandbox", 10.0)]
+
+
 def test_ten_minutes_of_running_forgive_all() -> None:
     last = attempt("c", 8, EXITED, code=1, finished=NOW, started=NOW - 601, backoff=300.0)
     assert plan(pod(), seen(last), NOW).actions == [StartContainer("c", 9, "sandbox", 10.0)]

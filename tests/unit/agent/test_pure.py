@@ -16,7 +16,7 @@ from moorage_agent.images import credentials, puller, reference
 from moorage_agent.node import document
 from moorage_agent.node.machine import Pressure
 from moorage_agent.objects import Snapshot
-from moorage_agent.pods import backoff, confinement, env_files, environment, fields, labels, quantities, spec
+from moorage_agent.pods import backoff, confinement, env_files, environment, fields, labels, naming, quantities, spec
 from moorage_agent.pods.status_writer import difference
 from moorage_agent.probes.checks import port_number
 from moorage_agent.probes.grpc_health import request
@@ -254,6 +254,21 @@ def test_what_no_program_can_be_started_with() -> None:
     assert "a word of the command is longer" in environment.excess(["sh", "é" * 65_536], {})
     many = {f"A{number}": "x" * 130_000 for number in range(17)}
     assert "command and environment are larger than the 2097152 bytes" in environment.excess([], many)
+
+
+def test_a_resolver_takes_so_much_and_the_rest_is_told() -> None:
+    few = naming.Configuration(["10.0.0.1"], ["a.b"], ["ndots:5"])
+    assert naming.fitted(few) == (few, [])
+    many = naming.Configuration([f"10.0.0.{number}" for number in range(5)], [f"d{number}" for number in range(40)])
+    found, told = naming.fitted(many)
+    assert (len(found.servers), len(found.searches)) == (3, 32)
+    assert told[0] == (
+        "Nameserver limits were exceeded, some nameservers have been omitted, "
+        "the applied nameserver line is: 10.0.0.0 10.0.0.1 10.0.0.2"
+    )
+    assert told[1].startswith(
+        "Search Line limits were exceeded, some search paths have been omitted, the applied search"
+    )
 
 
 def test_binary_data_makes_no_variables() -> None:
