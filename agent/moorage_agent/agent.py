@@ -18,6 +18,7 @@ from moorage.client.dial import serve_tunnel, tunnel_path
 from moorage.client.events import EventRecorder
 from moorage.client.informer import Informer
 from moorage.client.resource import PODS
+from moorage.resources.core.pods.amounts import in_units
 from moorage_agent import identity, joining, threads
 from moorage_agent.engine import groups, pause
 from moorage_agent.engine.contract import Engine
@@ -39,7 +40,9 @@ from moorage_agent.node.runtime import Runtime
 from moorage_agent.node.usage import Meter
 from moorage_agent.objects import Objects
 from moorage_agent.options import AgentOptions
+from moorage_agent.pods.door import Door
 from moorage_agent.pods.fields import Facts
+from moorage_agent.pods.fitting import Own
 from moorage_agent.pods.manager import Pods
 from moorage_agent.pods.networking import EngineNetwork, PodNetwork
 from moorage_agent.pods.node import FILE_THREADS, Node
@@ -188,6 +191,9 @@ class Agent:
         self.pods = pods = Pods(node, informer, orphan_grace=options.orphan_grace, static=static)
         followed, mirrors = self._static(node, pods, lambda: registration.uid)
         informer.add_handler(mirrors.changed)
+        own = Own(options.node, document.labels(about), (), in_units(about.capacity))
+        door = Door(client, own, lambda: pods)
+        node.admit = door.judge
         self.logs = Logs(engine, pods.find)
         self.streams = streams = self._streams(node, pods, self.logs, stack)
         async with asyncio.TaskGroup() as group:
@@ -197,6 +203,7 @@ class Agent:
             group.create_task(recorder.run(), name="events")
             group.create_task(status.run(), name="pod status")
             group.create_task(pods.run(), name="pods")
+            group.create_task(door.run(), name="door")
             group.create_task(followed.run(pods.recovered.wait), name="static pods")
             group.create_task(mirrors.run(informer.wait_synced, followed.known.wait), name="mirrors of static pods")
             guard = Guard(node, lambda: pods, means, pulled, interval=options.health_interval)

@@ -23,8 +23,8 @@ def summary(
     memory: int,
     taken: Mapping[str, Taken] | None,
 ) -> Document:
-    """The document. Rates are made of two readings; ``memory`` is the machine's bytes; ``taken`` is what pods take of the disk, by
-    uid, None where only CPU and memory are asked for.
+    """The document. Rates are made of two readings; ``memory`` is the machine's bytes; ``taken`` is what pods take of the disk,
+    by uid, None where only CPU and memory are asked for.
     """
     seconds = max(now.time - before.time, 0.001)
     old = {attempt.container.id: used for one in before.pods for attempt, used in one.containers}

@@ -18,6 +18,7 @@ from moorage_agent.objects import Objects
 from moorage_agent.pods import confinement
 from moorage_agent.pods.fields import Facts
 from moorage_agent.pods.networking import EngineNetwork, PodNetwork
+from moorage_agent.pods.observed import Verdict
 from moorage_agent.pods.resizing import Room
 from moorage_agent.pods.spec import Identity
 from moorage_agent.pods.status_writer import StatusWriter
@@ -67,6 +68,8 @@ class Node:
     """The lowest score that the engine may give a process; it is raised to 0 where the engine is refused a lower one."""
     apparmor: bool = field(default_factory=confinement.has_apparmor)
     """Whether the machine enforces AppArmor."""
+    admit: Callable[[Any], Verdict | None] = lambda _worker: None
+    """Gets the worker of a pod that is new here; why it is not let in (``pods/door.py``)."""
     meters: Meters = field(default_factory=Meters)
     clock: Callable[[], float] = time.time
     files: ThreadPoolExecutor = field(default_factory=lambda: threads.pool(FILE_THREADS, "volumes"))

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from moorage.client.errors import ClientError
 from moorage_agent.engine.contract import EngineError, EngineUnavailable, NoSuchContainer, State
 from moorage_agent.pods import actions, admission, outcome, resizing, status
+from moorage_agent.pods.door import Waiting
 from moorage_agent.pods.history import History
 from moorage_agent.pods.node import Node
 from moorage_agent.pods.observed import (
@@ -205,13 +206,8 @@ class PodWorker:
     def _step(self) -> float | None:
         """Observe, decide, act, report. Returns when to come back at the latest."""
         now = self.node.clock()
-        if not self._start_time:
-            self._start_time = now
-            refused = admission.refusal(self.pod, apparmor=self.node.apparmor)
-            if refused is None and not self.history.ids() and (why := self.node.unwilling(self.pod)):
-                refused = admission.rejected("Evicted", why)
-            if refused is not None:
-                self._judge(refused)
+        if not self._start_time and not self._admit(now):
+            return None
         self._follow_probes(now)
         self._grant()
         seen = self.observe()
@@ -226,6 +222,30 @@ class PodWorker:
         if not self.gone:
             self._report(seen, decision, now)
         return decision.wake_at
+
+    def _admit(self, now: float) -> bool:
+        """Let the pod in, or have it fail; one whose containers are here was let in before. False where it is not decided yet."""
+        refused = admission.refusal(self.pod, apparmor=self.node.apparmor)
+        if refused is None and not self.history.ids() and self.termination is None:
+            if why := self.node.unwilling(self.pod):
+                refused = admission.rejected("Evicted", why)
+            else:
+                try:
+                    refused = self.node.admit(self)
+                except Waiting:
+                    return False
+        self._start_time = now
+        if refused is not None:
+            self.node.meters.rejections.add(refused.reason)
+            self._judge(refused)
+        return True
+
+    @property
+    def admitted(self) -> bool:
+        """Whether it was let in and still has a place here."""
+        refused = self._verdict is not None and self._verdict.refused
+        over = self.gone or self.cleaned or (self.pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+        return bool(self._start_time) and not refused and not over
 
     def _grant(self) -> None:
         """Take up a resize that was asked for, where the node has room for it; else say why not, and look again later."""

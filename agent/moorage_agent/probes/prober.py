@@ -32,7 +32,7 @@ class _Watched:
 
 class Prober:
     """Probes of one pod. ``changed`` is called when a result changes what a container is; ``failed`` gets (target, reason, text)
-    for an event about each failure, and each success that is a doubtful one; ``ran`` gets (kind, target, result, seconds) of each.
+    for an event about each failure, and each success that is a doubtful one; ``ran`` gets (kind, target, result, seconds) of all.
     """
 
     def __init__(
