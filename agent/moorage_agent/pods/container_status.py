@@ -17,6 +17,7 @@ from moorage_agent.pods.observed import (
     init_containers,
     is_sidecar,
 )
+from moorage_agent.volumes.mounts import can_lock
 
 Pod = Mapping[str, Any]
 Document = dict[str, Any]
@@ -108,7 +109,8 @@ def _mounted(mount: Mapping[str, Any]) -> Document:
     """An entry of ``volumeMounts`` (KEP-3857)."""
     entry: Document = {"name": mount["name"], "mountPath": mount["mountPath"]}
     if mount.get("readOnly"):
-        entry.update(readOnly=True, recursiveReadOnly="Disabled")
+        wanted = mount.get("recursiveReadOnly") or "Disabled"
+        entry.update(readOnly=True, recursiveReadOnly="Enabled" if wanted != "Disabled" and can_lock() else "Disabled")
     return entry
 
 

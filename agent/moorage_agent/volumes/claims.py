@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from moorage.resources.storage import LOCAL_DRIVER
-from moorage_agent.volumes import mounts
+from moorage_agent.volumes import mounts, nfs
 from moorage_agent.volumes.folders import Folders
 from moorage_agent.volumes.sources import VolumeError
 
@@ -47,7 +47,8 @@ def mount(
     if (spec.get("csi") or {}).get("driver") == LOCAL_DRIVER:
         spec = {"local": {"path": str(folders.make(persistent, node))}}
     mount_source({**spec, "name": volume["name"]}, place, read_only=is_read_only(volume))
-    if group is not None and not spec.get("hostPath") and not is_read_only(volume):
+    # Neither what is the host's nor what is a server's is given away (the kubelet's "Managed").
+    if group is not None and not spec.get("hostPath") and not spec.get("nfs") and not is_read_only(volume):
         give(place, group, root_only=root_only)
 
 
@@ -56,8 +57,8 @@ def mount_source(source: Mapping[str, Any], place: Path, *, read_only: bool) -> 
     if mounts.mounted_below(place):
         return
     if source.get("nfs"):
-        nfs = source["nfs"]
-        mounts.nfs(nfs["server"], nfs["path"], place, read_only=read_only, options=source.get("mountOptions") or ())
+        export, options = source["nfs"], source.get("mountOptions") or ()
+        nfs.mount(export["server"], export["path"], place, read_only=read_only, options=options)
         return
     if source.get("csi"):
         raise VolumeError(no_driver(source["csi"]))
@@ -65,6 +66,8 @@ def mount_source(source: Mapping[str, Any], place: Path, *, read_only: bool) -> 
     if not folder:
         kinds = sorted(kind for kind in source if isinstance(source[kind], Mapping) and kind not in _NO_SOURCES)
         raise VolumeError(f"persistent volumes of kind {', '.join(kinds)} are not supported by this node")
+    if source.get("local") and os.path.exists(folder) and not os.path.isdir(folder):
+        raise VolumeError(f'path "{folder}" is not a directory: this node formats and mounts no devices')
     if source.get("local") and not os.path.isdir(folder):
         raise VolumeError(f'path "{folder}" does not exist')
     if (source.get("hostPath") or {}).get("type") in ("", None, "DirectoryOrCreate"):

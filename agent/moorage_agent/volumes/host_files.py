@@ -10,8 +10,10 @@ _SYSTEMD = Path("/run/systemd/resolve/resolv.conf")
 _HOSTS = Path("/etc/hosts")
 
 
-def resolv_conf() -> str:
-    """The node's ``resolv.conf``; of a node with systemd-resolved, the one that names the servers behind it."""
+def resolv_conf(own: Path | None = None) -> str:
+    """The node's ``resolv.conf``, or ``own``; of a node with systemd-resolved, the one that names the servers behind it."""
+    if own is not None:
+        return _read(own)
     text = _read(_RESOLV)
     return _read(_SYSTEMD) or text if "127.0.0.53" in text else text
 

@@ -18,6 +18,8 @@ from typing import NamedTuple
 DATA = "..data"
 READABLE = 0o440
 """What the group of a volume adds to its files' permissions."""
+LISTABLE = 0o2550
+"""What it adds to its folders': who makes something in them makes it for the group (the kubelet's ``volume_linux.go``)."""
 
 
 class File(NamedTuple):
@@ -58,6 +60,7 @@ def write(folder: Path, files: Mapping[str, File], group: int | None = None) -> 
         target.chmod(file.mode)
     if group is not None:
         _give(fresh, group)
+        _give_one(folder, group)
     old = os.readlink(current) if current.is_symlink() else ""
     _swap(folder, fresh.name)
     _link(folder, {PurePosixPath(path).parts[0] for path in files})
@@ -109,6 +112,9 @@ def _give(folder: Path, group: int) -> None:
     """Let ``group`` read: the group of ``securityContext.fsGroup``."""
     for root, folders, names in os.walk(folder):
         for name in (".", *folders, *names):
-            path = Path(root) / name
-            os.chown(path, -1, group)
-            path.chmod(path.stat().st_mode & 0o7777 | (0o110 | READABLE if path.is_dir() else READABLE))
+            _give_one(Path(root) / name, group)
+
+
+def _give_one(path: Path, group: int) -> None:
+    os.chown(path, -1, group)
+    path.chmod(path.stat().st_mode & 0o7777 | (LISTABLE if path.is_dir() else READABLE))

@@ -115,6 +115,14 @@ def _files(pod: Pod, source: Mapping[str, Any], mode: int, found: Materials, fac
     if source.get("serviceAccountToken") is not None:
         spec = source["serviceAccountToken"]
         return {spec["path"]: _token(pod, found.token(wanted(spec)), mode)}
+    bundle = source.get("clusterTrustBundle")
+    if bundle is not None and bundle.get("optional"):
+        return {bundle["path"]: File(b"", mode)}
+    if bundle is not None:
+        which = bundle.get("name") or bundle.get("signerName")
+        raise VolumeError(f'clustertrustbundle "{which}" not found: ClusterTrustBundles are not served here')
+    if source.get("podCertificate") is not None:
+        raise VolumeError("podCertificate: PodCertificateRequests are not served here, mount a Secret instead")
     raise VolumeError(f"{', '.join(source)}: this node has no such projected source")
 
 

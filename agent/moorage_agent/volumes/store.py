@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,7 @@ from typing import Any
 from moorage_agent.engine.contract import Mount
 from moorage_agent.pods import environment, fields
 from moorage_agent.pods.confinement import Profiles
-from moorage_agent.pods.quantities import amount
-from moorage_agent.volumes import claims, memory, mounts, payload, reading, sources
+from moorage_agent.volumes import claims, empty, host, memory, mounts, nfs, payload, places, reading, sources
 from moorage_agent.volumes.folders import Folders
 from moorage_agent.volumes.sources import VolumeError
 
@@ -26,13 +24,6 @@ Pod = Mapping[str, Any]
 MESSAGE_LIMIT = 4096
 """Bytes of a termination message that are kept (API reference, ``terminationMessagePath``)."""
 
-_HOST_PATH_TESTS = {
-    "Directory": stat.S_ISDIR,
-    "File": stat.S_ISREG,
-    "Socket": stat.S_ISSOCK,
-    "CharDevice": stat.S_ISCHR,
-    "BlockDevice": stat.S_ISBLK,
-}
 _NAMES = {"etc-hosts": "/etc/hosts", "resolv.conf": "/etc/resolv.conf"}
 """Files of a pod that its containers get in place of the image's."""
 _PROPAGATION = {"None": "", "HostToContainer": "rslave", "Bidirectional": "rshared"}
@@ -92,16 +83,21 @@ class VolumeStore:
             below = below or wanted.get("subPath") or ""
             if below:
                 place = self._folder(pod) / "subpaths" / container["name"] / f"{attempt}-{number}"
-                path = _mount_below(path, below, place, wanted.get("subPathExpr") or below)
+                path = places.below(path, below, place, wanted.get("subPathExpr") or below)
             private = volume.get("image") is not None or any(volume.get(kind) is not None for kind in sources.KINDS)
             propagation = _PROPAGATION.get(wanted.get("mountPropagation") or "None", "")
-            if propagation and volume.get("emptyDir") is not None:
+            if propagation and volume.get("hostPath") is None and not private:
                 mounts.share(path)
+            read_only = bool(wanted.get("readOnly")) or private or claims.is_read_only(volume)
+            recursively = wanted.get("recursiveReadOnly") or "Disabled"
+            if read_only and recursively != "Disabled":
+                place = self._folder(pod) / "subpaths" / container["name"] / f"{attempt}-{number}-locked"
+                path = places.locked(path, place, recursively)
             result.append(
                 Mount(
                     source=str(path),
                     target=wanted["mountPath"],
-                    read_only=bool(wanted.get("readOnly")) or private or claims.is_read_only(volume),
+                    read_only=read_only,
                     propagation=propagation,
                 )
             )
@@ -180,9 +176,9 @@ class VolumeStore:
     def _prepare(self, pod: Pod, volume: Mapping[str, Any], found: sources.Materials, facts: fields.Facts) -> None:
         path = self.path(pod, volume)
         if volume.get("emptyDir") is not None:
-            _empty(path, volume["emptyDir"], _group(pod))
+            empty.make(path, pod, volume["emptyDir"], _group(pod), facts.memory)
         elif volume.get("hostPath") is not None:
-            _host(path, volume["hostPath"].get("type") or "")
+            host.make(path, volume["hostPath"].get("type") or "")
         elif any(volume.get(kind) is not None for kind in sources.KINDS):
             files = sources.files(pod, volume, found, facts)
             if sources.is_private(volume):
@@ -192,7 +188,8 @@ class VolumeStore:
             if not mounts.mounted_below(path):
                 mounts.layers(found.layers(volume["name"]), path)
         elif volume.get("nfs") is not None:
-            claims.mount_source(volume, path, read_only=bool(volume["nfs"].get("readOnly")))
+            export = volume["nfs"]
+            nfs.mount(export["server"], export["path"], path, read_only=bool(export.get("readOnly")))
         elif volume.get("persistentVolumeClaim") is not None or volume.get("ephemeral") is not None:
             claims.mount(
                 found.claim(volume["name"]),
@@ -203,6 +200,8 @@ class VolumeStore:
                 folders=self.folders,
                 node=str(pod["spec"].get("nodeName") or ""),
             )
+        elif volume.get("gitRepo") is not None:
+            raise VolumeError("gitRepo volumes are not supported: clone into an emptyDir in an init container instead")
         elif volume.get("csi") is not None:
             raise VolumeError(claims.no_driver(volume["csi"]))
         else:
@@ -219,54 +218,3 @@ def _root_only(pod: Pod) -> bool:
     """Whether a volume whose root has the group already is taken as it is (KEP-695)."""
     policy = (pod["spec"].get("securityContext") or {}).get("fsGroupChangePolicy")
     return bool(policy == "OnRootMismatch")
-
-
-def _empty(path: Path, spec: Mapping[str, Any], group: int | None) -> None:
-    if spec.get("medium") == "Memory":
-        mounts.tmpfs(path, size=int(amount(str(spec.get("sizeLimit") or 0))), mode=0o777)
-    elif not path.is_dir():
-        path.mkdir(parents=True)
-    if group is not None:
-        os.chown(path, -1, group)
-    path.chmod(0o2777 if group is not None else 0o777)
-
-
-def _host(path: Path, kind: str) -> None:
-    """Check or make a hostPath by its type. "" makes a missing folder, as container runtimes do."""
-    if kind in ("", "DirectoryOrCreate"):
-        if not path.exists():
-            path.mkdir(parents=True, mode=0o755)
-        elif kind and not path.is_dir():
-            raise VolumeError(f"hostPath type check failed: {path} is not a directory")
-    elif kind == "FileOrCreate":
-        if not path.exists():
-            path.touch(mode=0o644)
-        elif not path.is_file():
-            raise VolumeError(f"hostPath type check failed: {path} is not a file")
-    else:
-        words = {"CharDevice": "character device", "BlockDevice": "block device", "Socket": "socket file"}
-        word = words.get(kind, kind.lower())
-        test = _HOST_PATH_TESTS.get(kind)
-        if test is None or not path.exists() or not test(path.stat().st_mode):
-            raise VolumeError(f"hostPath type check failed: {path} is not a {word}")
-
-
-def _mount_below(volume: Path, below: str, place: Path, shown: str) -> Path:
-    """Mount ``below`` of ``volume`` at ``place``: what was opened inside the volume is what gets mounted, so that nobody who
-    can change the volume can make the mount show anything else of the host (CVE-2021-25741). Messages name it as ``shown``.
-    """
-    if below.startswith("/") or ".." in Path(below).parts:
-        raise VolumeError(f'subPath "{shown}" must be relative and must not contain ".."')
-    root = os.open(volume, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        opened = mounts.make_beneath(root, below)
-        try:
-            mounts.unmount(place)
-            mounts.bind(opened, place)
-        finally:
-            os.close(opened)
-    except OSError as error:
-        raise VolumeError(f'failed to prepare subPath for volumeMount "{shown}": {error.strerror}') from error
-    finally:
-        os.close(root)
-    return place
