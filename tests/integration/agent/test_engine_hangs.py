@@ -64,7 +64,12 @@ async def rig(api: RunningApi, engine: OwnEngine, owned: Owned, tmp_path: Path) 
 
 async def test_a_hanging_engine_makes_the_node_unready_and_nothing_else_hangs(rig: Rig, engine: OwnEngine) -> None:
     for name in ("stays", "goes"):
-        await rig.run(name, livenessProbe={"exec": {"command": ["true"]}, "periodSeconds": 1, "failureThreshold": 1})
+        script = "echo here; trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done"
+        await rig.run(
+            name,
+            script=script,
+            livenessProbe={"exec": {"command": ["true"]}, "periodSeconds": 1, "failureThreshold": 1},
+        )
     before = await rig.running("stays")
     leaving = await rig.running("goes")
     engine.hang()
@@ -85,6 +90,8 @@ async def test_a_hanging_engine_makes_the_node_unready_and_nothing_else_hangs(ri
     report = await Meter(rig.agent.engine, lambda: pods, deadline=0.5).report()
     assert report["node"]["memory"] > 0
     assert report["pods"] == []
+    assert await rig.logs(before) == "here\n"
+    assert (await rig.logs(before, tailLines=1, timestamps=True)).endswith("Z here\n")
     assert (await rig.get("comes"))["status"]["phase"] == "Pending"
     assert (await rig.get("goes"))["metadata"]["deletionTimestamp"]
 
