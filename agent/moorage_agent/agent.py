@@ -159,6 +159,7 @@ class Agent:
             facts=_facts(about),
             sandbox_image=pause.reference(),
             network=network,
+            resolv_conf=options.resolv_conf,
             most_processes=options.most_processes,
             files=self._files or threads.pool(FILE_THREADS, "volumes"),
         )
@@ -237,7 +238,7 @@ class Agent:
         options = self._options
         if options.engine_network:
             return EngineNetwork()
-        return await asyncio.to_thread(making.make, who.owner, options.docker, data, client, options.server)
+        return await asyncio.to_thread(making.make, who.owner, options.docker, data, client, options.server, options.resolv_conf)
 
     def _streams(self, node: Node, pods: Pods, logs: Logs, stack: contextlib.AsyncExitStack) -> Streams:
         commands, forwarding = Commands(self.engine, pods.find), Forwarding(self.engine, pods.find)
@@ -267,6 +268,7 @@ class Agent:
             "memory": f"{machine.memory()['MemTotal'] // 1024}Ki",
             "ephemeral-storage": f"{machine.storage(data) // 1024}Ki",
             "pods": PODS_MOST,
+            **machine.huge_pages(),
             **options.capacity,
         }
         self._info = {

@@ -34,6 +34,8 @@ class AgentOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     capacity: Mapping[str, str] = field(default_factory=dict)
     """Amounts that replace what this machine has: ``cpu``, ``memory``, ``pods``, ``ephemeral-storage``."""
+    resolv_conf: Path | None = None
+    """What pods and the cluster's DNS ask for names of others; default: the machine's own."""
     static_pods: Path | None = None
     """A folder of manifests of pods that the node runs by itself."""
     address: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from tests.conformance.traffic import ask, ask_from_node, client, look_up, serve
 from tests.support.installation import Installation
 from tests.support.kubectl import Kubectl
 from tests.support.nodes import MoreNode, missing, more_node
+from tests.support.resolver import Resolver, resolver
 from tests.support.rest import Document, Rest
 from tests.support.wait import until
 
@@ -38,13 +40,15 @@ class Town(NamedTuple):
     nodes: dict[str, str]
     pods: dict[str, str]
     far: MoreNode
+    outside: Resolver
 
 
 @pytest.fixture(scope="module")
 def town(installation: Installation, api: Rest, space: str, shared: Kubectl, image: str) -> Iterator[Town]:
     """Three nodes, and a pod on each."""
     with ExitStack() as stack:
-        stack.enter_context(more_node(installation, BESIDE, apart=False))
+        outside = stack.enter_context(resolver(f"127.77.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"))
+        stack.enter_context(more_node(installation, BESIDE, apart=False, resolver=outside.address))
         far = stack.enter_context(more_node(installation, FAR, apart=True))
         kubectl = installation.kubectl()
         for name in (BESIDE, FAR):
@@ -58,7 +62,7 @@ def town(installation: Installation, api: Rest, space: str, shared: Kubectl, ima
             api.create(pods, talker(image, name, node))
         shared("wait", "--for=condition=Ready", "pod", "--all", "--timeout=90s")
         nodes = {name: api.get(f"/api/v1/nodes/{name}")["status"]["addresses"][0]["address"] for name in PODS.values()}
-        yield Town(nodes, {name: api.get(f"{pods}/{name}")["status"]["podIP"] for name in PODS}, far)
+        yield Town(nodes, {name: api.get(f"{pods}/{name}")["status"]["podIP"] for name in PODS}, far, outside)
 
 
 def made(api: Rest, space: str, name: str, **spec: Any) -> Document:
@@ -135,6 +139,31 @@ async def test_local_policies_keep_to_the_pods_of_their_node(
 def gateway(address: str, offset: int = -1) -> str:
     """The address before another one: a node's among its first pod's, the machine's before its first node's."""
     return str(IPv4Address(address) + offset)
+
+
+async def test_names_of_others_come_from_the_nodes_resolver(town: Town, api: Rest, shared: Kubectl, space: str) -> None:
+    found = [f"www.outside.example. 60 IN A {town.pods['three']}"]
+    town.outside.records["www.outside.example.", "A"] = found
+    assert town.pods["three"] in look_up(shared, "two", "www.outside.example")
+    settings = shared("exec", "two", "--", "cat", "/etc/resolv.conf")
+    assert f"search {space}.svc.cluster.local svc.cluster.local cluster.local outside.example" in settings
+    assert "NXDOMAIN" in look_up(shared, "two", "nothing.outside.example")
+    spec = {"type": "ExternalName", "externalName": "www.outside.example"}
+    api.create(f"/api/v1/namespaces/{space}/services", {"metadata": {"name": "alias"}, "spec": spec})
+    await until(lambda: town.pods["three"] in look_up(shared, "two", f"alias.{space}.svc.cluster.local"))
+    assert ("www.outside.example.", "udp") in town.outside.asked
+
+
+async def test_pods_choose_the_pods_of_their_own_node_first(town: Town, api: Rest, shared: Kubectl, space: str) -> None:
+    address = made(api, space, "near", trafficDistribution="PreferSameNode")["spec"]["clusterIP"]
+    for name in PODS:
+        await until(partial(_answered_by, shared, name, address, {name}))
+    api.patch(f"/api/v1/namespaces/{space}/services/near", {"spec": {"trafficDistribution": None}})
+    await until(partial(_answered_by, shared, "one", address, set(PODS)))
+
+
+def _answered_by(kubectl: Kubectl, name: str, host: str, wanted: set[str]) -> bool:
+    return names_of(asked(kubectl, name, host, 80, times=20)) == wanted
 
 
 async def test_policies_hold_between_nodes(town: Town, api: Rest, shared: Kubectl, space: str) -> None:

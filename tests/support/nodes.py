@@ -43,13 +43,19 @@ class MoreNode:
 
 
 @contextmanager
-def more_node(installation: Installation, name: str, *, apart: bool) -> Iterator[MoreNode]:
-    """Start ``moorage agent`` with a join token; at the end it and all that it made are removed. It may not be ready yet."""
+def more_node(installation: Installation, name: str, *, apart: bool, resolver: str = "") -> Iterator[MoreNode]:
+    """Start ``moorage agent`` with a join token; at the end it and all that it made are removed. It may not be ready yet.
+
+    ``resolver`` is asked for names of others in place of the machine's own.
+    """
     with tempfile.TemporaryDirectory(prefix="moorage-node-") as folder:
         data, token = Path(folder) / "data", Path(folder) / "token"
         installation.do("tokens create", "--node", name, "--out", str(token))
         command = [MOORAGE, "agent", "--server", installation.url, "--token-file", str(token), "--node", name]
         command += ["--data-dir", str(data), *(["--apart"] if apart else [])]
+        if resolver:
+            (Path(folder) / "resolv.conf").write_text(f"nameserver {resolver}\nsearch outside.example\n")
+            command += ["--resolv-conf", f"{folder}/resolv.conf"]
         with (Path(folder) / "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         engine = f"unix://{data}/engine/docker.sock" if apart else ""

@@ -84,6 +84,12 @@ class Cluster:
         found = {network for node in self.nodes for network in pod_networks(node)}
         return tuple(sorted(found | {IPv4Network(address) for address in direct}))
 
+    def beside(self, local: IPv4Address) -> list[Document]:
+        """Other nodes that have the same address: they are in this network of this machine too."""
+        return [
+            each for each in self.nodes if each["metadata"]["name"] != self._node and internal_address(each) == local
+        ]
+
     def zone(self) -> str:
         """The zone that this node is in, "" for none."""
         own = self.own() or {}
@@ -154,7 +160,7 @@ class Cluster:
             pieces = [_local(*self._api)]
         self._loader.put(("service", key), services.render(service, pieces, self._facts))
         self.flows.put(key, services.targets(service, pieces, self._facts))
-        self.checks.put(key, services.health(service, pieces, self._node))
+        self.checks.put(key, services.health(service, pieces, {self._node, *self._facts.beside}))
 
     def _render_policies_soon(self) -> None:
         """Once for all changes that come together."""

@@ -58,8 +58,12 @@ def _elsewhere(path: str) -> bool:
     return bool(struct.unpack("3i", credentials)[0] == 0)
 
 
-def make(owner: Owner, docker: str, data: Path, client: ApiClient, server: str) -> PodNetwork:
-    """The best network that there can be on this machine. Blocking."""
+def make(
+    owner: Owner, docker: str, data: Path, client: ApiClient, server: str, resolv_conf: Path | None = None
+) -> PodNetwork:
+    """The best network that there can be on this machine; its DNS asks the servers of ``resolv_conf`` for names of others.
+    Blocking.
+    """
     reason = obstacle(docker)
     if reason:
         lacks = (
@@ -70,7 +74,7 @@ def make(owner: Owner, docker: str, data: Path, client: ApiClient, server: str) 
         return EngineNetwork(lacks)
     from moorage_agent.network.node import KernelNetwork
 
-    return KernelNetwork(names(owner.cluster, owner.node), owner.node, data, client, server)
+    return KernelNetwork(names(owner.cluster, owner.node), owner.node, data, client, server, resolv_conf)
 
 
 def remove(cluster: str, node: str) -> None:

@@ -50,7 +50,10 @@ class KernelNetwork:
     mode = "none"
     lacks = ""
 
-    def __init__(self, names: Names, node: str, data: Path, client: ApiClient, server: str) -> None:
+    def __init__(
+        self, names: Names, node: str, data: Path, client: ApiClient, server: str, resolv_conf: Path | None = None
+    ) -> None:
+        self._resolv_conf = resolv_conf or RESOLV_CONF
         self._names = names
         self._node = node
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
@@ -240,8 +243,17 @@ class KernelNetwork:
         ways = await self._do(lambda links: self._set_links(links, gateway, ranges, nodes, local, pods))
         await self._do(self._restore)
         direct = {way.router for way in ways if not way.tunnelled} | {IPv4Address(local)}
+        beside = self._cluster.beside(IPv4Address(local))
         facts = Facts(
-            self._node, self._names.pods, gateway, pods, ranges, self._cluster.reached(direct), self._cluster.zone()
+            self._node,
+            self._names.pods,
+            gateway,
+            pods,
+            ranges,
+            self._cluster.reached(direct),
+            self._cluster.zone(),
+            frozenset(each["metadata"]["name"] for each in beside),
+            tuple(sorted(network for each in beside for network in pod_networks(each))),
         )
         if facts != self._facts:
             self._facts = facts
@@ -292,7 +304,7 @@ class KernelNetwork:
 
     def _upstream(self) -> Sequence[str]:
         try:
-            text = RESOLV_CONF.read_text("utf-8")
+            text = self._resolv_conf.read_text("utf-8")
         except (OSError, UnicodeDecodeError):
             return ()
         return servers(text, [str(self._addresses.gateway())])

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from moorage.client.api import ApiClient
@@ -63,6 +64,8 @@ class Node:
     """Gets a pod's uid; what the node has in all, and what its other pods were granted of it."""
     unwilling: Callable[[Mapping[str, Any]], str] = lambda _pod: ""
     """Gets a pod that is new here; why the node takes none like it on for now, "" where it does."""
+    resolv_conf: Path | None = None
+    """What pods ask for names of others, in place of the machine's own file."""
     most_processes: int = 4096
     least_oom_score: int = field(default_factory=confinement.least_oom_score)
     """The lowest score that the engine may give a process; it is raised to 0 where the engine is refused a lower one."""

@@ -450,7 +450,7 @@ class Operations:
     def _write_names(self, address: str) -> list[str]:
         """``/etc/hosts`` and ``resolv.conf`` of the pod, for its present address. Blocking. Returns what to tell of them."""
         pod, cluster = self._worker.pod, self._node.network.resolver()
-        of_host = naming.parsed(host_files.resolv_conf())
+        of_host = naming.parsed(host_files.resolv_conf(self._node.resolv_conf))
         hosts = naming.hosts_file(pod, address, cluster.domain, host_files.hosts())
         resolver, told = naming.fitted(naming.resolver(pod, cluster, of_host))
         self._node.volumes.write_names(pod, hosts, resolver.text())

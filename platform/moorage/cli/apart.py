@@ -22,6 +22,7 @@ async def run_node_apart(
     data_dir: Path,
     static_pods: Path | None = None,
     eviction_hard: str = "",
+    resolv_conf: Path | None = None,
 ) -> None:
     """Run a node in a network of its own with an engine of its own. Returns after SIGTERM. Raises SetupError."""
     try:
@@ -40,6 +41,7 @@ async def run_node_apart(
     command += ["--ca-file", str(ca_file)] if ca_file is not None else []
     command += ["--pod-manifest-path", str(static_pods)] if static_pods is not None else []
     command += ["--eviction-hard", eviction_hard] if eviction_hard else []
+    command += ["--resolv-conf", str(resolv_conf)] if resolv_conf is not None else []
     ready = os.environ.get(notice.READY_VARIABLE, "")
     environment = {**os.environ, notice.PARENT_VARIABLE: str(os.getpid())}
     passed = [int(ready)] if ready.isdigit() else []

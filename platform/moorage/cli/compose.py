@@ -101,6 +101,7 @@ async def run_agent(
     data_dir: Path,
     static_pods: Path | None = None,
     eviction_hard: str = "",
+    resolv_conf: Path | None = None,
 ) -> None:
     """Run a node's agent. Returns after SIGTERM; its pods go on. Raises SetupError."""
     from moorage_agent import threads
@@ -121,6 +122,7 @@ async def run_agent(
         ca_file=ca_file,
         static_pods=static_pods,
         eviction_hard=hard,
+        resolv_conf=resolv_conf,
         on_ready=notice.ready,
         docker=os.environ.get("DOCKER_HOST") or DOCKER,
     )

@@ -176,6 +176,10 @@ def agent(
             " what is not named stays as usual."
         ),
     ] = "",
+    resolv_conf: Annotated[
+        Path | None,
+        typer.Option(help="A file that names the resolvers of pods; default: this machine's /etc/resolv.conf."),
+    ] = None,
     log_level: LogLevel = "INFO",
 ) -> None:
     """Run a node's agent alone: it dials the API server and runs pods on this machine's Docker Engine."""
@@ -184,7 +188,7 @@ def agent(
     from moorage.cli.compose import run_agent
 
     start = run_node_apart if apart else run_agent
-    _run(lambda: start(server, token_file, ca_file, node, data_dir, pod_manifest_path, eviction_hard))
+    _run(lambda: start(server, token_file, ca_file, node, data_dir, pod_manifest_path, eviction_hard, resolv_conf))
 
 
 def fake_nodes(

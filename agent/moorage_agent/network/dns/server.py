@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import struct
+from collections import Counter
+from collections.abc import Iterator
 from typing import cast
 
 import dns.exception
@@ -25,9 +28,37 @@ log = logging.getLogger(__name__)
 TTL = 5
 """Seconds, as CoreDNS' default for a cluster."""
 UDP_SIZE = 512
-AT_ONCE = 512
-"""Questions that wait for an upstream at a time; more are refused."""
+UDP_MOST = 4096
+"""The most that a question may offer to take in one datagram (RFC 6891, 6.2.5)."""
+AT_ONCE, AT_ONCE_EACH = 512, 64
+"""Questions that wait for an upstream at a time, of all clients and of each; more are refused."""
+STREAMS, STREAMS_EACH = 512, 32
+"""Connections likewise: a pod must neither take the agent's descriptors nor the other pods' turns."""
+ALIASES = 8
 IDLE_SECONDS = 10.0
+
+
+class Turns:
+    """At most ``most`` at a time, and ``each`` of one client."""
+
+    def __init__(self, most: int, each: int) -> None:
+        self._most, self._each = most, each
+        self._held: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def one(self, client: str) -> Iterator[bool]:
+        """Whether the client may go on; for the time of the context, its turn counts."""
+        may = self._held.total() < self._most and self._held[client] < self._each
+        if not may:
+            yield False
+            return
+        self._held[client] += 1
+        try:
+            yield True
+        finally:
+            self._held[client] -= 1
+            if not self._held[client]:
+                del self._held[client]
 
 
 class DnsServer:
@@ -36,7 +67,8 @@ class DnsServer:
     def __init__(self, zone: Zone, upstream: Upstream) -> None:
         self._zone = zone
         self._upstream = upstream
-        self._waiting = 0
+        self._waiting = Turns(AT_ONCE, AT_ONCE_EACH)
+        self._streams = Turns(STREAMS, STREAMS_EACH)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, address: str, port: int = 53, ready: asyncio.Event | None = None) -> None:
@@ -62,28 +94,40 @@ class DnsServer:
         task.add_done_callback(self._tasks.discard)
 
     async def _datagram(self, transport: asyncio.DatagramTransport, data: bytes, peer: tuple[str, int]) -> None:
-        answer = await self.respond(data, UDP_SIZE)
+        answer = await self._safely(data, UDP_SIZE, peer[0])
         if answer and not transport.is_closing():
             transport.sendto(answer, peer)
 
     async def _serve_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = str((writer.get_extra_info("peername") or ("",))[0])
         try:
-            while True:
-                async with asyncio.timeout(IDLE_SECONDS):
-                    (size,) = struct.unpack(">H", await reader.readexactly(2))
-                    data = await reader.readexactly(size)
-                answer = await self.respond(data, 65535)
-                if not answer:
-                    return
-                writer.write(struct.pack(">H", len(answer)) + answer)
-                await writer.drain()
+            with self._streams.one(peer) as may:
+                while may:
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        (size,) = struct.unpack(">H", await reader.readexactly(2))
+                        data = await reader.readexactly(size)
+                    answer = await self._safely(data, 65535, peer)
+                    if not answer:
+                        return
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        writer.write(struct.pack(">H", len(answer)) + answer)
+                        await writer.drain()
         except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
             return
         finally:
             writer.close()
 
-    async def respond(self, data: bytes, most: int) -> bytes:
-        """The answer to a question in wire form; b"" to what is none."""
+    async def _safely(self, data: bytes, most: int, peer: str) -> bytes:
+        """``respond``, whatever a client sends."""
+        try:
+            return await self.respond(data, most, peer)
+        except Exception:
+            # The loop's edge: what no test thought of costs its sender the answer, and nobody else anything.
+            log.debug("a question of %s was not understood", peer, exc_info=True)
+            return _format_error(data)
+
+    async def respond(self, data: bytes, most: int, peer: str = "") -> bytes:
+        """The answer to a question of ``peer`` in wire form; b"" to what is none."""
         try:
             query = dns.message.from_wire(data, ignore_trailing=True)
         except (dns.exception.DNSException, ValueError):
@@ -94,12 +138,12 @@ class DnsServer:
             return _refused(query, dns.rcode.NOTIMP)
         question = query.question[0]
         name = question.name.to_text(omit_final_dot=True).lower()
-        limit = max(most, query.payload) if most == UDP_SIZE and query.edns >= 0 else most
+        limit = max(most, min(query.payload, UDP_MOST)) if most == UDP_SIZE and query.edns >= 0 else most
         if question.rdclass == dns.rdataclass.IN:
             own = self._own(name, dns.rdatatype.to_text(question.rdtype))
             if own is not None:
-                return await self._answer(query, own, limit)
-        return await self._forward(data, query, most)
+                return await self._answer(query, own, limit, peer)
+        return await self._forward(data, query, most, peer)
 
     def _own(self, name: str, kind: str) -> Answer | None:
         """What we know; None where somebody else has to be asked."""
@@ -112,7 +156,7 @@ class DnsServer:
                 return Answer(True, [Record(name, "PTR", each) for each in names])
         return None
 
-    async def _answer(self, query: dns.message.Message, found: Answer, limit: int) -> bytes:
+    async def _answer(self, query: dns.message.Message, found: Answer, limit: int, peer: str) -> bytes:
         response = dns.message.make_response(query, recursion_available=True)
         response.flags |= dns.flags.AA
         question = query.question[0]
@@ -122,7 +166,7 @@ class DnsServer:
         if len(response.answer) == 1 and len(response.answer[0]) > 1:
             response.answer[0] = _shuffled(response.answer[0])
         if found.alias and dns.rdatatype.to_text(question.rdtype) not in ("CNAME", "ANY"):
-            await self._follow(response, found.alias, question.rdtype)
+            await self._follow(response, found.alias, question.rdtype, peer)
         for record in found.more:
             _add(response.additional, dns.name.from_text(record.name), record)
         if not found.exists:
@@ -131,32 +175,44 @@ class DnsServer:
             response.authority.append(self._authority())
         return _wire(response, limit)
 
-    async def _follow(self, response: dns.message.Message, alias: str, kind: dns.rdatatype.RdataType) -> None:
-        """Add what the alias stands for: stub resolvers do not ask again."""
-        if self._zone.holds(alias):
-            for record in self._zone.answer(alias, dns.rdatatype.to_text(kind)).records:
+    async def _follow(
+        self, response: dns.message.Message, alias: str, kind: dns.rdatatype.RdataType, peer: str
+    ) -> None:
+        """Add what the alias stands for, and what that does: stub resolvers do not ask again."""
+        for _ in range(ALIASES):
+            if not self._zone.holds(alias):
+                await self._follow_outside(response, alias, kind, peer)
+                return
+            found = self._zone.answer(alias, dns.rdatatype.to_text(kind))
+            for record in found.records:
                 _add(response.answer, dns.name.from_text(record.name), record)
-            return
-        query = dns.message.make_query(alias, kind)
-        try:
-            answer = dns.message.from_wire(
-                await self._upstream.ask(query.to_wire(), stream=False), ignore_trailing=True
-            )
-        except (UpstreamError, dns.exception.DNSException):
-            return
-        response.answer.extend(answer.answer)
+            if not found.alias:
+                return
+            alias = found.alias
 
-    async def _forward(self, data: bytes, query: dns.message.Message, most: int) -> bytes:
-        if self._waiting >= AT_ONCE:
-            return _refused(query, dns.rcode.REFUSED)
-        self._waiting += 1
+    async def _follow_outside(
+        self, response: dns.message.Message, alias: str, kind: dns.rdatatype.RdataType, peer: str
+    ) -> None:
         try:
-            return await self._upstream.ask(data, stream=most != UDP_SIZE)
+            query = dns.message.make_query(alias, kind).to_wire()
+            with self._waiting.one(peer) as may:
+                answer = dns.message.from_wire(await self._upstream.ask(query, stream=False)) if may else None
+                if answer is not None and answer.flags & dns.flags.TC:
+                    answer = dns.message.from_wire(await self._upstream.ask(query, stream=True))
+        except (UpstreamError, dns.exception.DNSException, ValueError):
+            return
+        if answer is not None:
+            response.answer.extend(answer.answer)
+
+    async def _forward(self, data: bytes, query: dns.message.Message, most: int, peer: str) -> bytes:
+        try:
+            with self._waiting.one(peer) as may:
+                if not may:
+                    return _refused(query, dns.rcode.REFUSED)
+                return await self._upstream.ask(data, stream=most != UDP_SIZE)
         except UpstreamError as error:
             log.debug("no answer from upstream: %s", error)
             return _refused(query, dns.rcode.SERVFAIL)
-        finally:
-            self._waiting -= 1
 
     def _authority(self) -> dns.rrset.RRset:
         domain = self._zone.domain

@@ -19,7 +19,7 @@ class UpstreamError(Exception):
 def servers(text: str, own: Iterable[str] = ()) -> list[str]:
     """Addresses after ``nameserver`` in a ``resolv.conf`` (resolv.conf(5)), our own left out."""
     found = [line.split()[1] for line in text.splitlines() if line.startswith("nameserver") and len(line.split()) > 1]
-    return [each for each in found if each not in set(own)]
+    return [each for each in dict.fromkeys(found) if each not in set(own)]
 
 
 class Upstream:
@@ -47,8 +47,8 @@ class _Asked(asyncio.DatagramProtocol):
         self._number = number
 
     def datagram_received(self, data: bytes, addr: object) -> None:
-        """Called by asyncio; another question's answer is ignored."""
-        if data[:2] == self._number and not self.answer.done():
+        """Called by asyncio; another question's answer, and what is no answer, is ignored."""
+        if data[:2] == self._number and data[2:3] >= b"\x80" and not self.answer.done():
             self.answer.set_result(data)
 
     def error_received(self, exc: Exception) -> None:

@@ -33,6 +33,9 @@ class Facts(NamedTuple):
     """Pod networks of all nodes, and addresses of nodes: what is reached without translation."""
     zone: str = ""
     """The node's topology.kubernetes.io/zone."""
+    beside: frozenset[str] = frozenset()
+    """Other nodes of the cluster in the same network of this machine: each has its own rules there, the ports are common."""
+    beside_pods: tuple[IPv4Network, ...] = ()
 
 
 class HostPort(NamedTuple):
@@ -189,7 +192,10 @@ def _services(facts: Facts) -> tuple[Rule, ...]:
     host_ip_ports = (*load_tuple(), ex.lookup(HOST_IP_PORTS, word(0), into=word(0)), ex.redirect())
     load = (ex.protocol(word(0)), ex.destination_port(word(1)))
     host_ports = (*ex.destination_is_local(), *load, ex.lookup(HOST_PORTS, word(0), into=word(0)), ex.redirect())
+    # Pods of a node beside are led by its own rules, which know what is local to them.
+    others = tuple((*ex.in_network(each, of_source=True), ex.verdict(ex.RETURN)) for each in facts.beside_pods)
     return (
+        *others,
         *strangers,
         _by_tuple(SERVICE_IPS),
         host_ip_ports,

@@ -7,7 +7,7 @@ chains of their own: a Service costs the same few rules whatever the number of i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, ip_network
 from typing import Any, NamedTuple
 
@@ -33,10 +33,11 @@ class Backend(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Backends of a port: of all nodes, and of this one."""
+    """Backends of a port: of all nodes, of this one, and of all nodes that share this one's ports."""
 
     everywhere: tuple[Backend, ...]
     here: tuple[Backend, ...]
+    outside: tuple[Backend, ...]
 
 
 class Hints(NamedTuple):
@@ -65,7 +66,9 @@ def _hints(endpoint: Document) -> Hints:
     )
 
 
-def backends(port_name: str, pieces: Iterable[Document], node: str, zone: str = "") -> Choice:
+def backends(
+    port_name: str, pieces: Iterable[Document], node: str, zone: str = "", beside: frozenset[str] = frozenset()
+) -> Choice:
     """The endpoints to use for a port: the ready ones, else those that still serve while they end."""
     ready: dict[Backend, str] = {}
     hints: dict[Backend, Hints] = {}
@@ -85,9 +88,13 @@ def backends(port_name: str, pieces: Iterable[Document], node: str, zone: str = 
                 ready[backend], hints[backend] = where, _hints(endpoint)
             elif conditions.get("serving") and conditions.get("terminating"):
                 ending[backend] = where
-    here = [one for one, where in ready.items() if where == node]
-    here = here or [one for one, where in ending.items() if where == node]
-    return Choice(tuple(sorted(preferred(hints, node, zone) or ending)), tuple(sorted(here)))
+
+    def on(nodes: frozenset[str]) -> tuple[Backend, ...]:
+        found = [one for one, where in ready.items() if where in nodes]
+        return tuple(sorted(found or [one for one, where in ending.items() if where in nodes]))
+
+    own = frozenset((node,))
+    return Choice(tuple(sorted(preferred(hints, node, zone) or ending)), on(own), on(own | beside))
 
 
 def render(service: Document, pieces: Sequence[Document], facts: base.Facts) -> Ruleset:
@@ -101,9 +108,13 @@ def render(service: Document, pieces: Sequence[Document], facts: base.Facts) -> 
         if protocol in _PROTOCOLS:
             text = f"{metadata['namespace']}/{metadata['name']}/{port.get('name') or ''}/{protocol}"
             identity = hashlib.sha256(text.encode()).hexdigest()[:12]
-            choice = backends(port.get("name") or "", pieces, facts.node, facts.zone)
+            choice = _choice(port, pieces, facts)
             _Port(service, port, protocol, identity, choice, facts).render(result)
     return result
+
+
+def _choice(port: Document, pieces: Iterable[Document], facts: base.Facts) -> Choice:
+    return backends(port.get("name") or "", pieces, facts.node, facts.zone, facts.beside)
 
 
 def targets(service: Document, pieces: Sequence[Document], facts: base.Facts) -> dict[Point, frozenset[Point]]:
@@ -115,8 +126,8 @@ def targets(service: Document, pieces: Sequence[Document], facts: base.Facts) ->
     for port in spec.get("ports") or ():
         if port.get("protocol") != "UDP":
             continue
-        choice = backends(port.get("name") or "", pieces, facts.node, facts.zone)
-        allowed: frozenset[Point] = frozenset((*choice.everywhere, *choice.here))
+        choice = _choice(port, pieces, facts)
+        allowed: frozenset[Point] = frozenset((*choice.everywhere, *choice.here, *choice.outside))
         for address in (*_own_addresses(spec), *_outside_addresses(service)):
             found[address, int(port["port"])] = allowed
         if port.get("nodePort"):
@@ -124,8 +135,8 @@ def targets(service: Document, pieces: Sequence[Document], facts: base.Facts) ->
     return found
 
 
-def health(service: Document, pieces: Iterable[Document], node: str) -> Check | None:
-    """What the Service's ``healthCheckNodePort`` answers on this node; None where it has none."""
+def health(service: Document, pieces: Iterable[Document], nodes: Container[str]) -> Check | None:
+    """What the Service's ``healthCheckNodePort`` answers where these nodes are; None where it has none."""
     spec, metadata = service["spec"], service["metadata"]
     port = int(spec.get("healthCheckNodePort") or 0)
     if spec.get("type") != "LoadBalancer" or spec.get("externalTrafficPolicy") != "Local" or not port:
@@ -134,7 +145,7 @@ def health(service: Document, pieces: Iterable[Document], node: str) -> Check | 
         endpoint["addresses"][0]
         for piece in pieces
         for endpoint in piece.get("endpoints") or ()
-        if endpoint.get("nodeName") == node and (endpoint.get("conditions") or {}).get("ready", True)
+        if endpoint.get("nodeName") in nodes and (endpoint.get("conditions") or {}).get("ready", True)
     }
     return Check(metadata["namespace"], metadata["name"], port, len(local))
 
@@ -171,12 +182,14 @@ class _Port:
 
     def render(self, into: Ruleset) -> None:
         internal_local = self._spec.get("internalTrafficPolicy") == "Local"
-        everywhere, here = self._choice
-        cluster, local = f"all-{self._id}", f"here-{self._id}"
+        everywhere, here, machine = self._choice
+        cluster, local, outside_local = f"all-{self._id}", f"here-{self._id}", f"machine-{self._id}"
         if everywhere:
             self._balance(into, cluster, everywhere)
-        if here and (internal_local or self._spec.get("externalTrafficPolicy") == "Local"):
+        if here and internal_local:
             self._balance(into, local, here)
+        if machine and self._spec.get("externalTrafficPolicy") == "Local":
+            self._balance(into, outside_local, machine)
         addresses = _own_addresses(self._spec)
         if internal_local:
             self._lead(into, addresses, local if here else "", drop=bool(everywhere))
@@ -185,7 +198,7 @@ class _Port:
         outside = _outside_addresses(self._service)
         node_port = int(self._port.get("nodePort") or 0)
         if outside or node_port:
-            entry = self._entry(into, cluster, local) if everywhere else ""
+            entry = self._entry(into, cluster, outside_local) if everywhere else ""
             self._lead(into, outside, entry, drop=False)
             self._lead_port(into, node_port, entry)
             self._restrict(into, outside)
@@ -219,7 +232,7 @@ class _Port:
             return name
         from_pods = tuple(ex.input_is(self._facts.prefix, prefix=True))
         from_node = tuple(ex.source_is_local())
-        last: Rule = to_here if self._choice.here else (ex.verdict(ex.DROP),)
+        last: Rule = to_here if self._choice.outside else (ex.verdict(ex.DROP),)
         into.chains[name] = ((*from_pods, *to_all), (*from_node, *mark), (*from_node, *to_all), last)
         return name
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import dns.asyncquery
@@ -13,10 +13,14 @@ import dns.flags
 import dns.message
 import dns.rcode
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from moorage_agent.network.dns.server import DnsServer
+from moorage_agent.network.dns import upstream
+from moorage_agent.network.dns.server import STREAMS_EACH, UDP_MOST, DnsServer, Turns
 from moorage_agent.network.dns.upstream import Upstream, servers
 from moorage_agent.network.dns.zone import Zone
+from tests.support.resolver import Resolver, resolver
 
 
 def service(name: str, **spec: Any) -> dict[str, Any]:
@@ -45,8 +49,8 @@ def zone() -> Zone:
 
 
 @asynccontextmanager
-async def serving(zone: Zone) -> AsyncIterator[int]:
-    """A server on a free port of 127.0.0.1 that has no upstream."""
+async def serving(zone: Zone, *asked: str) -> AsyncIterator[int]:
+    """A server on a free port of 127.0.0.1 that asks ``asked`` for names of others."""
     while True:
         with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
             stream.bind(("127.0.0.1", 0))
@@ -56,7 +60,7 @@ async def serving(zone: Zone) -> AsyncIterator[int]:
             except OSError:
                 continue
         ready = asyncio.Event()
-        task = asyncio.create_task(DnsServer(zone, Upstream(lambda: ())).run("127.0.0.1", port, ready))
+        task = asyncio.create_task(DnsServer(zone, Upstream(lambda: asked)).run("127.0.0.1", port, ready))
         is_ready = asyncio.create_task(ready.wait())
         await asyncio.wait({task, is_ready}, return_when=asyncio.FIRST_COMPLETED)
         is_ready.cancel()
@@ -167,3 +171,124 @@ async def test_broken_questions_get_an_error_or_nothing(zone: Zone, data: bytes)
 def test_the_machines_servers_without_our_own() -> None:
     text = "# comment\nsearch lan\nnameserver 192.0.2.1\nnameserver 10.244.0.1\nnameserver\noptions rotate\n"
     assert servers(text, ["10.244.0.1"]) == ["192.0.2.1"]
+
+
+@pytest.fixture
+def outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
+    """A resolver that knows ``www.example`` by way of two aliases, a large answer, and an address' name."""
+    with resolver("127.0.0.1", 0) as made:
+        monkeypatch.setattr(upstream, "PORT", made.port)
+        www = [
+            "www.example. 60 IN CNAME next.example.",
+            "next.example. 60 IN CNAME last.example.",
+            "last.example. 60 IN A 192.0.2.80",
+        ]
+        made.records = {
+            ("www.example.", "A"): www,
+            ("large.example.", "A"): [f"large.example. 60 IN A 198.51.100.{number}" for number in range(1, 200)],
+            ("80.2.0.192.in-addr.arpa.", "PTR"): ["80.2.0.192.in-addr.arpa. 60 IN PTR last.example."],
+        }
+        yield made
+
+
+async def test_names_of_others_are_asked_of_the_machines_servers(zone: Zone, outside: Resolver) -> None:
+    async with serving(zone, "127.0.0.1") as port:
+        assert texts(await ask(port, "www.example")) == ["192.0.2.80", "last.example.", "next.example."]
+        assert texts(await ask(port, "80.2.0.192.in-addr.arpa", "PTR")) == ["last.example."]
+        assert (await ask(port, "nothing.example")).rcode() == dns.rcode.NXDOMAIN
+        none = await ask(port, "www.example", "AAAA")
+        assert none.rcode() == dns.rcode.NOERROR
+        assert texts(none) == []
+        # Nobody else is asked for what is ours, whether it is there or not.
+        await ask(port, "web.a.svc.cluster.local")
+        await ask(port, "nothing.cluster.local")
+    assert {name for name, _ in outside.asked} == {"www.example.", "80.2.0.192.in-addr.arpa.", "nothing.example."}
+
+
+async def test_answers_that_are_cut_are_asked_again_over_a_stream(zone: Zone, outside: Resolver) -> None:
+    zone.set_service("a", "big", service("big", type="ExternalName", externalName="large.example"))
+    async with serving(zone, "127.0.0.1") as port:
+        short = await ask(port, "large.example")
+        assert short.flags & dns.flags.TC
+        assert len(texts(await ask(port, "large.example", stream=True))) == 199
+        assert outside.asked == [("large.example.", "udp"), ("large.example.", "tcp")]
+        # One who asks for an alias of ours gets the whole of what it stands for.
+        assert len(texts(await ask(port, "big.a.svc.cluster.local", stream=True))) == 200
+
+
+async def test_aliases_are_followed_to_their_end(zone: Zone, outside: Resolver) -> None:
+    for name, target in (("one", "two.a.svc.cluster.local"), ("two", "www.example"), ("x", "y"), ("y", "x")):
+        full = target if "." in target else f"{target}.a.svc.cluster.local"
+        zone.set_service("a", name, service(name, type="ExternalName", externalName=full))
+    async with serving(zone, "127.0.0.1") as port:
+        found = texts(await ask(port, "one.a.svc.cluster.local"))
+        assert found == ["192.0.2.80", "last.example.", "next.example.", "two.a.svc.cluster.local.", "www.example."]
+        circle = await ask(port, "x.a.svc.cluster.local")
+        assert circle.rcode() == dns.rcode.NOERROR
+        assert set(texts(circle)) == {"x.a.svc.cluster.local.", "y.a.svc.cluster.local."}
+
+
+async def test_a_server_that_says_nothing_is_passed_over(
+    zone: Zone, outside: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "SECONDS", 0.2)
+    with resolver("127.0.0.2", outside.port) as silent:
+        silent.silent = True
+        async with serving(zone, "127.0.0.2", "127.0.0.1") as port:
+            assert "192.0.2.80" in texts(await ask(port, "www.example"))
+        async with serving(zone, "127.0.0.2") as port:
+            assert (await ask(port, "www.example")).rcode() == dns.rcode.SERVFAIL
+
+
+async def test_only_answers_to_the_question_count() -> None:
+    asked = upstream._Asked(b"ab")
+    for data in (b"", b"ab", b"ab\x01\x00", b"xy\x81\x00"):
+        asked.datagram_received(data, None)
+    assert not asked.answer.done()
+    asked.datagram_received(b"ab\x81\x00", None)
+    assert asked.answer.result() == b"ab\x81\x00"
+
+
+def test_a_client_does_not_take_the_turns_of_others() -> None:
+    turns = Turns(3, 2)
+    with turns.one("a") as first, turns.one("a") as second, turns.one("a") as third, turns.one("b") as other:
+        assert (first, second, third, other) == (True, True, False, True)
+        with turns.one("c") as late:
+            assert not late
+    with turns.one("a") as again, turns.one("a") as more:
+        assert again
+        assert more
+
+
+async def test_a_client_cannot_hold_all_connections(zone: Zone) -> None:
+    async with serving(zone) as port, AsyncExitStack() as stack:
+        for _ in range(STREAMS_EACH):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            stack.callback(writer.close)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        stack.callback(writer.close)
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert texts(await ask(port, "web.a.svc.cluster.local")) == ["10.96.0.9"]
+
+
+QUESTION = dns.message.make_query("web.a.svc.cluster.local", "A").to_wire()
+
+
+@given(
+    st.one_of(st.binary(max_size=80), st.tuples(st.integers(2, len(QUESTION) - 1), st.binary(min_size=1, max_size=8)))
+)
+def test_nothing_that_a_client_sends_harms_the_server(sent: bytes | tuple[int, bytes]) -> None:
+    data = sent if isinstance(sent, bytes) else QUESTION[: sent[0]] + sent[1] + QUESTION[sent[0] + len(sent[1]) :]
+    zone = Zone()
+    zone.set_service("a", "web", service("web", clusterIP="10.96.0.9"))
+    server = DnsServer(zone, Upstream(lambda: ()))
+    answer = asyncio.run(server.respond(data, 512))
+    assert answer == b"" or (answer[:2] == data[:2] and answer[2] & 0x80)
+    assert len(answer) <= 512 or len(answer) <= UDP_MOST
+
+
+@pytest.mark.parametrize("opcode", range(16))
+async def test_what_is_no_question_is_refused(zone: Zone, opcode: int) -> None:
+    data = bytes([QUESTION[0], QUESTION[1], opcode << 3]) + QUESTION[3:]
+    answer = dns.message.from_wire(await DnsServer(zone, Upstream(lambda: ())).respond(data, 512))
+    assert answer.rcode() in ([dns.rcode.NOERROR] if opcode == 0 else [dns.rcode.NOTIMP, dns.rcode.FORMERR])

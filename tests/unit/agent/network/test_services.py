@@ -53,6 +53,10 @@ def test_endpoints_that_end_are_used_when_no_others_are_ready() -> None:
     local = backends("a", [piece(endpoint("10.1.2.2", "n2", ready=True), ending)], "n1")
     assert local.everywhere == (Backend("10.1.2.2", 80),)
     assert local.here == (Backend("10.1.1.3", 80),)
+    assert local.outside == local.here
+    beside = backends("a", [piece(endpoint("10.1.2.2", "n2", ready=True), ending)], "n1", "", frozenset({"n2"}))
+    assert beside.here == (Backend("10.1.1.3", 80),)
+    assert beside.outside == (Backend("10.1.2.2", 80),)
 
 
 def test_hints_lead_to_the_own_node_then_to_the_own_zone() -> None:
@@ -112,9 +116,10 @@ def test_health_checks_count_ready_pods_of_the_node() -> None:
     own = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 31000}
     ending = endpoint("10.1.1.4", ready=False, serving=True, terminating=True)
     pieces = [piece(endpoint("10.1.1.2", ready=True), ending, endpoint("10.1.2.2", "n2", ready=True))]
-    assert health(service(**own), pieces, "n1") == Check("x", "dns", 31000, 1)
-    assert health(service(**own), pieces, "n3") == Check("x", "dns", 31000, 0)
-    assert health(service(**own | {"externalTrafficPolicy": "Cluster"}), pieces, "n1") is None
+    assert health(service(**own), pieces, {"n1", "n2"}) == Check("x", "dns", 31000, 2)
+    assert health(service(**own), pieces, {"n1"}) == Check("x", "dns", 31000, 1)
+    assert health(service(**own), pieces, {"n3"}) == Check("x", "dns", 31000, 0)
+    assert health(service(**own | {"externalTrafficPolicy": "Cluster"}), pieces, {"n1"}) is None
     head, _, body = answer(Check("x", "dns", 31000, 2)).decode().partition("\r\n\r\n")
     assert head.startswith("HTTP/1.1 200 OK\r\n")
     assert "X-Load-Balancing-Endpoint-Weight: 2" in head
