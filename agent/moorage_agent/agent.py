@@ -238,7 +238,9 @@ class Agent:
         options = self._options
         if options.engine_network:
             return EngineNetwork()
-        return await asyncio.to_thread(making.make, who.owner, options.docker, data, client, options.server, options.resolv_conf)
+        return await asyncio.to_thread(
+            making.make, who.owner, options.docker, data, client, options.server, options.resolv_conf
+        )
 
     def _streams(self, node: Node, pods: Pods, logs: Logs, stack: contextlib.AsyncExitStack) -> Streams:
         commands, forwarding = Commands(self.engine, pods.find), Forwarding(self.engine, pods.find)
