@@ -1,5 +1,7 @@
 """Images that the agent fetched, and removing those that no pod needs when the disk fills.
 
+Source of the order: the kubelet's ``image_gc_manager.go``.
+
 Only what the agent itself has fetched is ever removed: the engine may be somebody's who keeps images of their own on it.
 """
 
@@ -29,6 +31,7 @@ class Collection:
         self._file = file
         self._clock = clock
         self._fetched: dict[str, float] = {}
+        self._used: dict[str, float] = {}
         if file.exists():
             try:
                 self._fetched = {str(name): float(at) for name, at in orjson.loads(file.read_bytes()).items()}
@@ -40,13 +43,22 @@ class Collection:
         self._fetched[name] = self._clock()
         self._save()
 
-    async def collect(self, needed: Names[str]) -> int:
-        """Remove fetched images that are not ``needed``, the oldest first; how many went. Raises EngineUnavailable."""
+    def use(self, needed: Names[str]) -> None:
+        """These are needed now."""
+        now = self._clock()
+        self._used.update({name: now for name in needed if name in self._fetched})
+
+    async def collect(self, needed: Names[str], enough: Callable[[], bool] = lambda: False) -> int:
+        """Remove fetched images that are not ``needed``, those first that nobody has used for longest, until there is
+        ``enough`` room; how many went. Raises EngineUnavailable.
+        """
         removed = 0
         now = self._clock()
-        for name, at in sorted(self._fetched.items(), key=lambda entry: entry[1]):
+        for name, at in sorted(self._fetched.items(), key=lambda entry: self._used.get(*entry)):
             if name in needed or now - at < YOUNGEST:
                 continue
+            if removed and enough():
+                break
             try:
                 await self._engine.remove_image(name)
             except EngineUnavailable:
@@ -55,6 +67,7 @@ class Collection:
                 log.info("image %s stays: %s", name, error)
                 continue
             del self._fetched[name]
+            self._used.pop(name, None)
             removed += 1
             log.info("image %s removed: the disk fills, and no pod needs it", name)
         if removed:

@@ -17,6 +17,7 @@ from moorage_agent.images import reference
 from moorage_agent.images.collection import Collection
 from moorage_agent.node import eviction
 from moorage_agent.node.eviction import Candidate
+from moorage_agent.node.machine import IMAGES_LEAST, IMAGES_MOST
 from moorage_agent.node.means import Means
 from moorage_agent.node.thresholds import DISK, INODES, MEMORY, Met
 from moorage_agent.pods.node import Node
@@ -29,6 +30,8 @@ INTERVAL = 10.0
 """Seconds between two looks, as the kubelet's."""
 GRACE = 1.0
 """Seconds that a pod has which is ended for want of memory or disk."""
+TELL = 300.0
+"""Seconds between two events that say that the disk is full of what cannot be removed (the kubelet's period of collection)."""
 CLEANUP = 30.0
 """Seconds for which the next pod waits until what the last one leaves is removed (the kubelet's ``podCleanupTimeout``)."""
 FINAL = ("Succeeded", "Failed")
@@ -73,6 +76,7 @@ class Guard:
         self._interval = interval
         self._ending = ""
         self._ended_at = 0.0
+        self._told_at = -TELL
 
     async def run(self) -> None:
         """Look every few seconds. A machine without a process id left has no thread for us either (RuntimeError)."""
@@ -90,10 +94,23 @@ class Guard:
                 problem = eviction.beyond(pod.pod, await self._disk(pod))
                 if problem:
                     pod.condemn("Evicted", problem, GRACE)
-        if self._means.filling() and await self._images.collect(self._needed()):
-            return  # what was given back is seen at the next look
+        needed = self._needed()
+        self._images.use(needed)
+        if self._means.used_share() > IMAGES_MOST:
+            await self._collect(needed)
         for met in self._means.passed()[:1]:
+            if met.resource in (DISK, INODES) and await self._images.collect(needed):
+                return  # what was given back is seen at the next look
             await self._end_one(met)
+
+    async def _collect(self, needed: set[str]) -> None:
+        """Remove images until there is room again; where there is none, say so, now and then."""
+        await self._images.collect(needed, lambda: self._means.used_share() <= IMAGES_LEAST)
+        used, now = self._means.used_share(), time.monotonic()
+        if used > IMAGES_MOST and now - self._told_at > TELL:
+            self._told_at = now
+            why = f"{used:.0%} of the disk are used, nothing is left to remove"
+            self._tell("FreeDiskSpaceFailed", f"Failed to garbage collect required amount of images: {why}")
 
     def _needed(self) -> set[str]:
         """Names of the images of the pods that are here."""
@@ -115,7 +132,7 @@ class Guard:
         if self._is_ending():
             return  # what it gives back is not seen yet
         live = {one.uid: one for one in self._live()}
-        self._tell(met)
+        self._tell("EvictionThresholdMet", f"Attempting to reclaim {met.resource}")
         chosen = eviction.first([await self._candidate(one, met.resource) for one in live.values()], met.resource)
         if chosen is None:
             log.warning("the node is low on %s, and there is no pod to end", met.resource)
@@ -131,11 +148,11 @@ class Guard:
             return False
         return any(one.uid == self._ending and (one.volumes_ready or one.running()) for one in self._pods())
 
-    def _tell(self, met: Met) -> None:
+    def _tell(self, reason: str, text: str) -> None:
         """An event of the node, in the kubelet's words."""
         name = self._node.identity.owner.node
         about = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "uid": name}}
-        self._node.recorder.record(about, "Warning", "EvictionThresholdMet", f"Attempting to reclaim {met.resource}")
+        self._node.recorder.record(about, "Warning", reason, text)
 
     async def _candidate(self, pod: Pod, resource: str) -> Candidate:
         if resource in (DISK, INODES):

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-IMAGES_MOST = 0.85
+IMAGES_MOST, IMAGES_LEAST = 0.85, 0.80
+"""Shares of the disk: beyond the first images are removed, down to the second (the kubelet's thresholds of image collection)."""
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
@@ -50,6 +51,18 @@ def memory() -> dict[str, int]:
     """``/proc/meminfo`` in bytes."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     return {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
+
+
+def huge_pages(root: Path = Path("/sys/kernel/mm/hugepages")) -> dict[str, str]:
+    """Memory that is set aside in huge pages, by resource name (``hugepages-2Mi``); nothing of a size of which there are none."""
+    found = {}
+    for folder in sorted(root.glob("hugepages-*kB")):
+        kibibytes = int(folder.name.removeprefix("hugepages-").removesuffix("kB"))
+        count = int((folder / "nr_hugepages").read_text(encoding="ascii"))
+        if count:
+            unit = f"{kibibytes >> 20}Gi" if kibibytes >= 1 << 20 else f"{kibibytes >> 10}Mi"
+            found[f"hugepages-{unit}"] = f"{count * kibibytes}Ki"
+    return found
 
 
 def memory_in_use() -> int:
@@ -116,10 +129,10 @@ def _limited(group: str) -> Iterator[Level]:
                 continue  # in the other version of control groups, or not made yet
 
 
-def is_filling(folder: Path) -> bool:
-    """Whether so much of the disk is used that images should go which nobody needs (the kubelet's 85 %)."""
+def used_share(folder: Path) -> float:
+    """How much of the disk is used: 0 to 1."""
     stat = os.statvfs(folder)
-    return stat.f_blocks > 0 and stat.f_bavail < stat.f_blocks * (1 - IMAGES_MOST)
+    return 1 - stat.f_bavail / stat.f_blocks if stat.f_blocks else 0.0
 
 
 def boot_id() -> str:

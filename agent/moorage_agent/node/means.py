@@ -41,9 +41,10 @@ class Means:
         """What the node's conditions say: what holds, or held a short while ago. Raises OSError."""
         return self._steady.of(thresholds.pressure(self.passed()), time.monotonic())
 
-    def filling(self) -> bool:
-        """Whether images should go that nobody needs. Raises OSError."""
-        return any(machine.is_filling(each) for each in (self._folder, self._images()) if each is not None)
+    def used_share(self) -> float:
+        """How much is used of the disk that images are on. Raises OSError."""
+        images = self._images()
+        return machine.used_share(images if images is not None and images.is_dir() else self._folder)
 
     def unwilling(self, pod: Mapping[str, Any]) -> str:
         """Why a new pod is not taken on for now, "" where it is."""

@@ -37,3 +37,15 @@ async def test_a_broken_record_removes_nothing(tmp_path: Path) -> None:
     engine = FakeEngine(["own:1"])
     assert await Collection(engine, tmp_path / "images.json").collect(set()) == 0
     assert set(engine.images) == {"own:1"}
+
+
+async def test_what_was_not_used_for_longest_goes_first_until_there_is_room(tmp_path: Path) -> None:
+    engine, clock = FakeEngine(["first:1", "second:1", "third:1"]), Clock()
+    fetched = Collection(engine, tmp_path / "images.json", clock)
+    for name in ("first:1", "second:1", "third:1"):
+        fetched.add(name)
+        clock.now += 1
+    clock.now += YOUNGEST
+    fetched.use({"first:1", "stranger:1"})
+    assert await fetched.collect(set(), lambda: len(engine.images) == 2) == 1
+    assert set(engine.images) == {"first:1", "third:1"}
