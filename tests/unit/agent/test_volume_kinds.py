@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from moorage_agent.node import machine
 from moorage_agent.objects import Snapshot
 from moorage_agent.pods.fields import Facts
 from moorage_agent.volumes import claims, empty, host, mounts, nfs, payload, places, sources
@@ -141,6 +142,14 @@ def test_huge_pages(tmp_path: Path, calls: list[Call], medium: str, names: tuple
     with refused:
         empty.make(tmp_path / "v", with_pages(*names), {"medium": medium}, None, 2**30)
         assert [each[2:] for each in calls] == [("hugetlbfs", 0, options)]
+
+
+def test_huge_pages_of_the_machine(tmp_path: Path) -> None:
+    for name, count in (("2048kB", 3), ("1048576kB", 1), ("64kB", 0)):
+        (tmp_path / f"hugepages-{name}").mkdir()
+        (tmp_path / f"hugepages-{name}" / "nr_hugepages").write_text(f"{count}\n")
+    assert machine.huge_pages(tmp_path) == {"hugepages-1Gi": "1048576Ki", "hugepages-2Mi": "6144Ki"}
+    assert machine.huge_pages(tmp_path / "none") == {}
 
 
 @pytest.mark.parametrize("there", ["nothing", "folder", "file", "socket"])
