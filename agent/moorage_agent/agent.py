@@ -165,6 +165,7 @@ class Agent:
         )
         if self._files is None:
             stack.callback(node.files.shutdown, wait=False, cancel_futures=True)
+        stack.callback(node.exports.shutdown, wait=False, cancel_futures=True)
         runtime = Runtime(engine, self._info, lambda: self.pods.unlisted() if self.pods is not None else 0.0)
         means = Means(
             data,

@@ -38,8 +38,14 @@ class Materials:
         self._worker = worker
         self._node = worker.node
         self._pulls: dict[str, Failure] = {}
+        self._exported = False
         self._told = False
         self._handler: str | None = None
+
+    @property
+    def from_elsewhere(self) -> bool:
+        """Whether volumes of the pod, as far as they are known, are other machines', who may let one wait."""
+        return self._exported or any(one.get("nfs") for one in self._worker.pod["spec"].get("volumes") or ())
 
     async def read(self, references: set[tuple[str, str]], not_before: float | None = None) -> Snapshot:
         """ConfigMaps and Secrets, no older than the pod is known here (for a retry: than a moment). Raises ClientError."""
@@ -104,6 +110,7 @@ class Materials:
         bound = {name: _bound(name, found.found.get((CLAIM, name)), self._worker.pod) for name in set(wanted.values())}
         self._check_alone(found, set(wanted.values()))
         volumes = await self._node.objects.read("", {(VOLUME, name) for name in bound.values()}, self._node.clock())
+        self._exported = any(one is not None and one["spec"].get("nfs") for one in volumes.found.values())
         result: dict[str, Mapping[str, Any]] = {}
         for volume, claim in wanted.items():
             document = volumes.found.get((VOLUME, bound[claim]))

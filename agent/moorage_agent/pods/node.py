@@ -30,6 +30,7 @@ from moorage_agent.volumes.store import VolumeStore
 SANDBOXES_AT_ONCE = 6
 CONTAINERS_AT_ONCE = 8
 """Starts that the engine works on at the same time. More make none faster (its own work is bound by CPU) and all of them late."""
+EXPORT_THREADS = 4
 FILE_THREADS = 4
 
 
@@ -77,5 +78,9 @@ class Node:
     clock: Callable[[], float] = time.time
     files: ThreadPoolExecutor = field(default_factory=lambda: threads.pool(FILE_THREADS, "volumes"))
     """For work on files, which blocks. Nothing else runs here, and nothing that waits for anybody."""
+    exports: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(EXPORT_THREADS, thread_name_prefix="exports")
+    )
+    """For the same work of pods with volumes of other machines, which may wait for those."""
     sandbox_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SANDBOXES_AT_ONCE))
     container_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONTAINERS_AT_ONCE))

@@ -457,7 +457,8 @@ class Operations:
         return told
 
     async def _blocking(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._node.files, work, *arguments)
+        pool = self._node.exports if self.materials.from_elsewhere else self._node.files
+        return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
 
     def _container_failed(self, name: str, reason: str, message: str) -> None:
         self._fail(name, reason, message, 10.0)

@@ -21,7 +21,9 @@ from moorage_agent.volumes import claims, empty, host, mounts, nfs, payload, pla
 from moorage_agent.volumes.payload import File
 from moorage_agent.volumes.sources import VolumeError
 from moorage_agent.volumes.store import VolumeStore
+from tests.support.wait import until
 from tests.unit.agent.documents import container, pod
+from tests.unit.agent.rig import Rig
 
 Call = tuple[str, Path, str, int, str]
 
@@ -345,3 +347,25 @@ def test_a_volume_whose_mounts_travel_is_a_shared_mount(tmp_path: Path, wanted: 
     finally:
         store.remove("uid-web")
     assert not mounts.mounted_below(tmp_path)
+
+
+async def test_servers_that_hang_hold_up_their_own_pods_only(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    waiting: list[str] = []
+
+    def hang(*_: object, **_more: object) -> None:
+        waiting.append(threading.current_thread().name)
+        answered.wait(60)
+
+    monkeypatch.setattr(nfs, "mount", hang)
+    export = {"name": "v", "nfs": {"server": "s", "path": "/p"}}
+    try:
+        slow = [rig.start(pod(name=f"slow-{number}", volumes=[export])) for number in range(8)]
+        await until(lambda: len(waiting) == 4)
+        worker = rig.start(pod(name="quick", volumes=[{"name": "v", "emptyDir": {}}]))
+        await until(lambda: (last := worker.observe().last("c")) is not None and last.running)
+        assert not any(one.volumes_ready for one in slow)
+        assert {name.rpartition("_")[0] for name in waiting} == {"exports"}
+    finally:
+        answered.set()
+    await until(lambda: all(one.volumes_ready for one in slow))
