@@ -29,6 +29,7 @@ from moorage.controllers.policies.controller import NetworkPolicyController
 from moorage.controllers.protection.controller import ProtectionController
 from moorage.controllers.replicaset.controller import ReplicaSetController, ReplicationControllerController
 from moorage.controllers.rollouts.controller import RolloutController
+from moorage.controllers.servicecidrs.controller import ServiceRangesController
 from moorage.controllers.tenants.controller import TenantController
 from moorage.controllers.volumes.controller import VolumesController
 from moorage.controllers.volumes.ephemeral import EphemeralVolumesController
@@ -53,6 +54,7 @@ _ALL = (
     EndpointsController,
     ApiServersController,
     NodeIpamController,
+    ServiceRangesController,
     NetworkPolicyController,
     LoadBalancerController,
     TenantController,
