@@ -9,6 +9,7 @@ import io
 import logging
 import signal
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -50,6 +51,7 @@ START = 180.0
 PULL_IDLE = 300.0
 """Seconds without progress after which a pull has failed."""
 EXEC_OUTPUT = 10 * 1024
+LOG_THREADS = 2
 LOG_PATIENCE = 3.0
 """Seconds in which the engine has to answer before a log is read from its files."""
 SUBSCRIBE = 30.0
@@ -70,6 +72,7 @@ class DockerEngine:
         self._lost: Lost | None = None
         self._parent: str | None = None
         self._starting: set[str] = set()
+        self._files = ThreadPoolExecutor(max_workers=LOG_THREADS, thread_name_prefix="container-logs")
         self._root: Path | None = None
 
     async def ping(self) -> None:
@@ -295,18 +298,18 @@ class DockerEngine:
         return ExecResult(int(state["ExitCode"] or 0), output)
 
     async def logs(self, container: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
-        """``GET /containers/ID/logs`` on a connection of its own; from the engine's files while it does not answer.
+        """The log's files, where they can be read; else ``GET /containers/ID/logs`` on a connection of its own.
 
         A log that nobody writes to is answered as late as by an engine that hangs, so what cannot take long is asked before.
         """
-        try:
-            await self._http.json("GET", "/_ping", timeout=LOG_PATIENCE)
-        except EngineUnavailable:
-            found = await asyncio.to_thread(docker_logs.files, self._root, container) if self._root else []
-            if not found:
-                raise
-            yield await asyncio.to_thread(docker_logs.read, found, options)
+        path = await asyncio.get_running_loop().run_in_executor(self._files, self._log_file, container)
+        if path is not None:
+            pieces = docker_logs.read(path, options, self._files, lambda: self._ended(container))
+            async with contextlib.aclosing(pieces):
+                async for data in pieces:
+                    yield data
             return
+        await self._http.json("GET", "/_ping", timeout=LOG_PATIENCE)
         params = {"stdout": "1", "stderr": "1", "follow": str(int(options.follow))}
         params["timestamps"] = str(int(options.timestamps))
         params["tail"] = "all" if options.tail is None else str(options.tail)
@@ -319,6 +322,20 @@ class DockerEngine:
                     yield data
         except Refused as error:
             raise _missing(error) from error
+
+    def _log_file(self, container: str) -> Path | None:
+        return docker_logs.file(self._root, container) if self._root is not None else None
+
+    async def _ended(self, container: str) -> None:
+        """Returns when it has ended or is gone; an engine that is away for a while ends no log."""
+        while True:
+            try:
+                await self.wait(container)
+                return
+            except EngineUnavailable:
+                await asyncio.sleep(1.0)
+            except EngineError:
+                return
 
     def attach(self, container: str, options: SessionOptions) -> contextlib.AbstractAsyncContextManager[Session]:
         """``POST /containers/ID/attach``."""
@@ -370,6 +387,7 @@ class DockerEngine:
 
     async def close(self) -> None:
         """Close the connections."""
+        self._files.shutdown(wait=False, cancel_futures=True)
         await self._http.close()
 
     async def _on(

@@ -20,7 +20,7 @@ OWN = Own("n1", {"disk": "ssd"}, (), {"cpu": 2000, "memory": 2**30, "pods": 3, "
 
 
 def asking(name: str = "web", port: Any = None, **requests: str) -> dict[str, Any]:
-    more = {"ports": [port]} if port else {}
+    more: dict[str, Any] = {"ports": [port]} if port else {}
     return pod(container(resources={"requests": requests}, **more), name=name)
 
 
