@@ -78,6 +78,8 @@ def container_status(
         status["containerID"] = f"docker://{last.container.id}"
         mounted = [_mounted(one) for one in container.get("volumeMounts") or ()]
         status.update({"volumeMounts": mounted} if mounted else {})
+    if stop := (container.get("lifecycle") or {}).get("stopSignal"):
+        status["stopSignal"] = stop
     status.update(_resources(pod, container, last))
     return status
 

@@ -62,8 +62,10 @@ def resource(pod: Pod, selector: Mapping[str, Any], container: Mapping[str, Any]
     if container is None:
         raise ValueError(f"container {name} not found")
     kind, _, what = selector["resource"].partition(".")
-    resources = container.get("resources") or {}
-    value = (resources.get(kind) or {}).get(what)
+    own, whole = container.get("resources") or {}, pod["spec"].get("resources") or {}
+    value = (own.get(kind) or {}).get(what)
+    if value is None and kind == "limits":
+        value = (whole.get(kind) or {}).get(what)
     if value is not None:
         number = amount(str(value))
     else:

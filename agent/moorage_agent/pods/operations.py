@@ -108,6 +108,8 @@ class Operations:
 
     async def _create_sandbox(self, attempt: int) -> str:
         worker, node = self._worker, self._node
+        if attempt:
+            worker.tell("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
         if worker.pod["spec"].get("hostUsers") is False:
             raise NetworkError("can't set `spec.hostUsers: false`, runtime does not support user namespaces")
         try:

@@ -212,8 +212,7 @@ def _need_sandbox(seen: Observed, now: float, result: Plan) -> None:
         return
     running = seen.running()
     for one in running:
-        message = "Pod sandbox changed, it will be killed and re-created."
-        result.actions.append(Kill(one.name, one.container.id, None, message))
+        result.actions.append(Kill(one.name, one.container.id, None, f"Stopping container {one.name}"))
     if running:
         return
     last = seen.sandboxes[-1] if seen.sandboxes else None

@@ -124,7 +124,7 @@ async def test_a_dead_sandbox_means_a_new_one_and_the_containers_again(rig: Rig)
     pod = await rig.running("web")
     first = rig.containers(pod, "POD")[0]
     docker("kill", first)
-    await rig.event("web", "Killing", "Pod sandbox changed, it will be killed and re-created.")
+    await rig.event("web", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
     pod = await rig.restarted("web")
     second = rig.containers(pod, "POD", running=True)
     assert len(second) == 1

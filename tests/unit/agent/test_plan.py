@@ -232,8 +232,8 @@ def test_a_deleted_pod_is_cleaned_up_and_then_finished() -> None:
 
 def test_a_dead_sandbox_ends_the_containers_and_gets_a_successor() -> None:
     dead = (sandbox(0, EXITED),)
-    message = "Pod sandbox changed, it will be killed and re-created."
-    assert plan(pod(), seen(attempt("c"), sandboxes=dead), NOW).actions == [Kill("c", "c-0", None, message)]
+    stop = Kill("c", "c-0", None, "Stopping container c")
+    assert plan(pod(), seen(attempt("c"), sandboxes=dead), NOW).actions == [stop]
     ended = attempt("c", 0, EXITED, code=137, finished=NOW)
     assert CreateSandbox(1) in plan(pod(), seen(ended, sandboxes=dead), NOW).actions
     assert CreateSandbox(1) not in plan(pod(), seen(ended, sandboxes=dead, busy=frozenset({"c"})), NOW).actions
@@ -319,14 +319,16 @@ def observations(draw: st.DrawFn) -> Observed:
         termination=draw(st.sampled_from([None, None, Termination(1.0), Termination(1.0, gone=True)])),
         start_time=NOW - 10,
         cleaned=draw(st.booleans()),
+        starting=frozenset(draw(st.sets(st.sampled_from(NAMES)))),
     )
 
 
 @given(observations(), st.sampled_from(["Always", "OnFailure", "Never"]))
 def test_never_two_containers_of_a_name(found: Observed, policy: str) -> None:
+    again = {"restartPolicy": "Never", "restartPolicyRules": rules("RestartAllContainers", 2)}
     whole = pod(
-        container("c"),
-        container("d"),
+        container("c", lifecycle={"postStart": {"exec": {"command": ["x"]}}}),
+        container("d", **again),
         initContainers=[container("init"), container("proxy", restartPolicy="Always")],
         restartPolicy=policy,
     )

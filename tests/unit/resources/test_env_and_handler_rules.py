@@ -47,12 +47,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         f'{HERE}.env[0].valueFrom: Invalid value: "": may not be specified when `value` is not empty',
     ),
     (
-        source(fileKeyRef={"volumeName": "v", "path": "../e", "key": "A"}),
-        f"{HERE}.env[0].valueFrom.fileKeyRef.path: Invalid value: \"../e\": must not contain '..'",
+        source(fileKeyRef={"volumeName": "nope", "path": "e", "key": "A"}),
+        f'{HERE}.env[0].valueFrom.fileKeyRef.volumeName: Not found: "nope"',
     ),
     (
-        source(fileKeyRef={"volumeName": "v", "path": "/e", "key": "A"}),
-        f'{HERE}.env[0].valueFrom.fileKeyRef.path: Invalid value: "/e": must be a relative path',
+        {"lifecycle": {"stopSignal": "SIGUSR1"}},
+        f"{HERE}.lifecycle.stopSignal: Forbidden: may not be set for containers with empty `spec.os.name`",
     ),
     (source(fieldRef={}), f"{HERE}.env[0].valueFrom.fieldRef.fieldPath: Required value"),
     (
@@ -188,3 +188,33 @@ def test_refused(edits: dict[str, Any], problem: str) -> None:
 )
 def test_accepted(edits: dict[str, Any]) -> None:
     assert problems(POD, with_container(edits)) == []
+
+
+@pytest.mark.parametrize(
+    ("volume", "path", "problem"),
+    [
+        ({"emptyDir": {}}, "d/e", ""),
+        ({"emptyDir": {}}, "../e", "path: Invalid value: \"../e\": must not contain '..'"),
+        ({"emptyDir": {}}, "/e", 'path: Invalid value: "/e": must be a relative path'),
+        (
+            {"hostPath": {"path": "/x"}},
+            "e",
+            'volumeName: Invalid value: "v": referenced volume must be of type emptyDir',
+        ),
+    ],
+)
+def test_files_of_variables(volume: dict[str, Any], path: str, problem: str) -> None:
+    document = with_container(source(fileKeyRef={"volumeName": "v", "path": path, "key": "A"}))
+    document["spec"]["volumes"] = [{"name": "v", **volume}]
+    expected = [f"{HERE}.env[0].valueFrom.fileKeyRef.{problem}"] if problem else []
+    assert problems(POD, document) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fine"), [("SIGUSR1", True), ("SIGRTMIN+3", True), ("SIGFOO", False), ("USR1", False)]
+)
+def test_signals_that_end_containers(wanted: str, fine: bool) -> None:
+    document = with_container({"lifecycle": {"stopSignal": wanted}})
+    document["spec"]["os"] = {"name": "linux"}
+    found = problems(POD, document)
+    assert not found if fine else found[0].startswith(f'{HERE}.lifecycle.stopSignal: Unsupported value: "{wanted}"')

@@ -55,6 +55,11 @@ DELETED = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
         (with_status(terminated(reason="Completed"), running()), "1/2", "NotReady"),
         (with_status(running(), reason="Evicted", phase="Failed"), "1/1", "Evicted"),
         ({**with_status(running()), **DELETED}, "1/1", "Terminating"),
+        (
+            with_status(running(), conditions=[{"type": "AllContainersRestarting", "status": "True"}]),
+            "1/1",
+            "RestartingAllContainers",
+        ),
         ({**with_status(terminated(reason="Completed"), phase="Succeeded"), **DELETED}, "0/1", "Completed"),
         ({**with_status(running(), reason="NodeLost"), **DELETED}, "1/1", "Unknown"),
         (

@@ -91,6 +91,8 @@ def summarise(pod: Document) -> Summary:
     if not initializing or condition(pod, "Initialized").get("status") == "True":
         summary.restarts, summary.last_restart = sidecars.restarts, sidecars.last_restart
         _walk_containers(pod, summary)
+    if condition(pod, "AllContainersRestarting").get("status") == "True":
+        summary.reason = "RestartingAllContainers"
     if at(pod, "metadata.deletionTimestamp"):
         if status.get("reason") == "NodeLost":
             summary.reason = "Unknown"

@@ -8,8 +8,8 @@ from typing import Any
 
 from moorage.resources import names
 from moorage.resources.checks import PORT_RANGE, PROTOCOLS, Errors, check_choice
-from moorage.resources.core.pods.env_rules import check_env, check_env_from
-from moorage.resources.core.pods.handler_rules import check_lifecycle, check_probes
+from moorage.resources.core.pods.env_rules import check_env, check_env_files, check_env_from
+from moorage.resources.core.pods.handler_rules import check_lifecycle, check_probes, check_stop_signal
 from moorage.resources.core.pods.mount_rules import check_devices, check_mounts
 from moorage.resources.core.pods.resource_rules import check_requirements
 from moorage.resources.core.pods.restart_rules import check_restarts
@@ -45,6 +45,7 @@ class Surroundings:
     grace: int | None
     host_users: bool
     restart_policy: str
+    system: str
 
 
 def _check_ports(errors: Errors, path: str, ports: Sequence[Part]) -> None:
@@ -97,6 +98,7 @@ def _check_common(errors: Errors, path: str, container: Part, around: Surroundin
         _check_ports(errors, f"{path}.ports", container["ports"])
     if "env" in container:
         check_env(errors, f"{path}.env", container["env"])
+        check_env_files(errors, f"{path}.env", container["env"], around.volumes)
     if "envFrom" in container:
         check_env_from(errors, f"{path}.envFrom", container["envFrom"])
     if "volumeMounts" in container:
@@ -117,6 +119,7 @@ def _check_common(errors: Errors, path: str, container: Part, around: Surroundin
 def _check_helpers(errors: Errors, path: str, container: Part, around: Surroundings) -> None:
     if "lifecycle" in container:
         check_lifecycle(errors, f"{path}.lifecycle", container["lifecycle"], around.grace)
+        check_stop_signal(errors, f"{path}.lifecycle", container["lifecycle"], around.system)
     check_probes(errors, path, container, around.grace)
 
 

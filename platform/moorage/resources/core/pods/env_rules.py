@@ -7,7 +7,7 @@ from typing import Any
 
 from moorage.resources import names, quantity
 from moorage.resources.checks import Errors, check_name, check_required_name
-from moorage.resources.field_errors import invalid, not_supported, required
+from moorage.resources.field_errors import invalid, not_found, not_supported, required
 
 Part = Mapping[str, Any]
 
@@ -127,6 +127,19 @@ def _check_value_from(errors: Errors, path: str, variable: Part) -> None:
         errors.append(invalid(path, "", "may not be specified when `value` is not empty"))
     elif len(given) > 1:
         errors.append(invalid(path, "", "may not have more than one field specified at a time"))
+
+
+def check_env_files(errors: Errors, path: str, variables: Sequence[Part], volumes: Mapping[str, Part]) -> None:
+    """Files of variables are in emptyDir volumes of the pod."""
+    for index, variable in enumerate(variables):
+        reference = (variable.get("valueFrom") or {}).get("fileKeyRef")
+        if not reference or not reference.get("volumeName"):
+            continue
+        here, name = f"{path}[{index}].valueFrom.fileKeyRef.volumeName", reference["volumeName"]
+        if name not in volumes:
+            errors.append(not_found(here, name))
+        elif "emptyDir" not in volumes[name]:
+            errors.append(invalid(here, name, "referenced volume must be of type emptyDir"))
 
 
 def check_env(errors: Errors, path: str, variables: Sequence[Part]) -> None:

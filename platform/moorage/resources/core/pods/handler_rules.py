@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,17 @@ _PROBE_HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 _HOOK_HANDLERS = ("exec", "httpGet", "tcpSocket", "sleep")
 _PROBE_NUMBERS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
 _SCHEMES = ("HTTP", "HTTPS")
+_WINDOWS_SIGNALS = ("SIGKILL", "SIGTERM")
+_LINUX_SIGNALS = tuple(
+    sorted(
+        (
+            *(one.name for one in signal.Signals),
+            *(f"SIGRTMIN+{number}" for number in range(1, 16)),
+            *(f"SIGRTMAX-{number}" for number in range(1, 15)),
+        )
+    )
+)
+"""signal(7)."""
 
 
 def _check_exec(errors: Errors, path: str, action: Part) -> None:
@@ -90,3 +102,16 @@ def check_lifecycle(errors: Errors, path: str, lifecycle: Part, grace: int | Non
     for name in ("postStart", "preStop"):
         if name in lifecycle:
             _check_handler(errors, f"{path}.{name}", lifecycle[name], _HOOK_HANDLERS, grace)
+
+
+def check_stop_signal(errors: Errors, path: str, lifecycle: Part, system: str) -> None:
+    """stopSignal (KEP-4960): a signal of the pod's operating system, which must be named."""
+    wanted = lifecycle.get("stopSignal")
+    if wanted is None:
+        return
+    if not system:
+        errors.append(forbidden(f"{path}.stopSignal", "may not be set for containers with empty `spec.os.name`"))
+        return
+    known = _WINDOWS_SIGNALS if system == "windows" else _LINUX_SIGNALS
+    if wanted not in known:
+        errors.append(not_supported(f"{path}.stopSignal", wanted, known))

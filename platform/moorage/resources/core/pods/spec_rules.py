@@ -163,6 +163,7 @@ def check_pod_spec(errors: Errors, path: str, spec: Part, *, is_pod: bool, name:
         grace=grace,
         host_users=spec.get("hostUsers") is not False,
         restart_policy=spec.get("restartPolicy", ""),
+        system=(spec.get("os") or {}).get("name", ""),
     )
     containers: Sequence[Part] = spec.get("containers") or ()
     check_containers(errors, f"{path}.containers", containers, around)
