@@ -7,10 +7,12 @@ go first, then those of lower priority, then those that use the most beyond what
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from moorage.resources.core.pods.amounts import pod_amounts
 from moorage_agent.node import thresholds
+from moorage_agent.node.disk import Taken
 from moorage_agent.node.machine import Pressure
 from moorage_agent.node.thresholds import DISK, MEMORY, PIDS, Met
 from moorage_agent.pods.observed import every_container
@@ -127,9 +129,10 @@ class Steady:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What of a pod's disk is limited: bytes by emptyDir volume (name), and in all (None: not limited)."""
+    """What of a pod's disk is limited: bytes by emptyDir volume and by container (name), and in all (None: not limited)."""
 
     volumes: Mapping[str, float] = field(default_factory=dict)
+    containers: Mapping[str, float] = field(default_factory=dict)
     whole: float | None = None
 
     def __bool__(self) -> bool:
@@ -137,29 +140,32 @@ class Limits:
 
 
 def limits(pod: Mapping[str, Any]) -> Limits:
-    """``emptyDir.sizeLimit`` (on disk), and the sum of the containers' ``ephemeral-storage`` limits where all have one."""
-    found = Limits(
-        {
-            volume["name"]: amount(str(volume["emptyDir"]["sizeLimit"]))
-            for volume in pod["spec"].get("volumes") or ()
-            if (volume.get("emptyDir") or {}).get("sizeLimit") and volume["emptyDir"].get("medium") != "Memory"
-        }
-    )
-    asked = [((one.get("resources") or {}).get("limits") or {}).get(DISK) for one in pod["spec"]["containers"]]
-    if all(one is not None for one in asked):
-        found = replace(found, whole=sum(amount(str(one)) for one in asked))
-    return found
+    """``emptyDir.sizeLimit`` (on disk), the containers' own ``ephemeral-storage`` limits, and their sum."""
+    volumes = {
+        volume["name"]: amount(str(volume["emptyDir"]["sizeLimit"]))
+        for volume in pod["spec"].get("volumes") or ()
+        if (volume.get("emptyDir") or {}).get("sizeLimit") and volume["emptyDir"].get("medium") != "Memory"
+    }
+    own = {str(one["name"]): amount(text) for one in pod["spec"]["containers"] if (text := _limit(one))}
+    whole = pod_amounts(pod["spec"], "limits").get(DISK)
+    return Limits(volumes, {name: most for name, most in own.items() if most > 0}, whole)
 
 
-def beyond(pod: Mapping[str, Any], used: Mapping[str, float]) -> str:
-    """What the pod's volumes use beyond their limits, in the kubelet's words; "" where all is well. ``used`` is bytes by
-    emptyDir volume.
-    """
+def beyond(pod: Mapping[str, Any], taken: Taken) -> str:
+    """What of the disk the pod has taken beyond its limits, in the kubelet's words; "" where all is well."""
     allowed = limits(pod)
     for name, most in allowed.volumes.items():
-        if used.get(name, 0.0) > most > 0:
+        if taken.volumes.get(name, 0.0) > most > 0:
             text = next(one["emptyDir"]["sizeLimit"] for one in pod["spec"]["volumes"] if one["name"] == name)
             return f'Usage of EmptyDir volume "{name}" exceeds the limit "{text}". '
-    if allowed.whole is not None and sum(used.values()) > allowed.whole:
-        return f"Pod ephemeral local storage usage exceeds the total limit of containers {int(allowed.whole)}. "
+    if allowed.whole is not None and taken.whole > allowed.whole:
+        total = quantity_text(allowed.whole)
+        return f"Pod ephemeral local storage usage exceeds the total limit of containers {total}. "
+    for name, most in allowed.containers.items():
+        if name in taken.containers and taken.containers[name].whole > most:
+            return f'Container {name} exceeded its local ephemeral storage limit "{_limit(_container(pod, name))}". '
     return ""
+
+
+def _limit(container: Mapping[str, Any]) -> str:
+    return str(((container.get("resources") or {}).get("limits") or {}).get(DISK) or "")

@@ -6,23 +6,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from moorage_agent.engine.contract import EngineError
 from moorage_agent.images import reference
 from moorage_agent.images.collection import Collection
 from moorage_agent.node import eviction
+from moorage_agent.node.disk import Disk
 from moorage_agent.node.eviction import Candidate
 from moorage_agent.node.machine import IMAGES_LEAST, IMAGES_MOST
 from moorage_agent.node.means import Means
 from moorage_agent.node.thresholds import DISK, INODES, MEMORY, Met
+from moorage_agent.pods.fitting import is_critical
 from moorage_agent.pods.node import Node
 from moorage_agent.pods.observed import Attempt, every_container
-from moorage_agent.volumes.disk import size
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class Pod(Protocol):
     """A pod as its worker knows it."""
 
     pod: Mapping[str, Any]
+    digest: str
     volumes_ready: bool
 
     @property
@@ -50,6 +51,10 @@ class Pod(Protocol):
 
     def running(self) -> list[Attempt]:
         """Its containers that run."""
+        ...
+
+    def attempts(self) -> Mapping[str, Sequence[Attempt]]:
+        """The starts of its containers that are still here, by name."""
         ...
 
     def condemn(self, reason: str, message: str, grace: float) -> None:
@@ -74,6 +79,7 @@ class Guard:
         self._means = means
         self._images = images
         self._interval = interval
+        self._disk = Disk(node.engine, node.volumes, node.files)
         self._ending = ""
         self._ended_at = 0.0
         self._told_at = -TELL
@@ -89,9 +95,10 @@ class Guard:
 
     async def look(self) -> None:
         """One look."""
+        self._disk.keep({start.container.id for pod in self._pods() for each in pod.attempts().values() for start in each})
         for pod in self._live():
             if eviction.limits(pod.pod):
-                problem = eviction.beyond(pod.pod, await self._disk(pod))
+                problem = eviction.beyond(pod.pod, await self._disk.of(pod))
                 if problem:
                     pod.condemn("Evicted", problem, GRACE)
         needed = self._needed()
@@ -124,8 +131,13 @@ class Guard:
         return found
 
     def _live(self) -> list[Pod]:
+        """What may be ended: the system's pods and the node's own are spared, whatever they take."""
         return [
-            one for one in self._pods() if (one.pod.get("status") or {}).get("phase") not in FINAL and one.running()
+            one
+            for one in self._pods()
+            if (one.pod.get("status") or {}).get("phase") not in FINAL
+            and one.running()
+            and not is_critical(one.pod, static=bool(one.digest))
         ]
 
     async def _end_one(self, met: Met) -> None:
@@ -156,18 +168,9 @@ class Guard:
 
     async def _candidate(self, pod: Pod, resource: str) -> Candidate:
         if resource in (DISK, INODES):
-            return Candidate(pod.uid, pod.pod, sum((await self._disk(pod)).values()))
+            taken = await self._disk.of(pod)
+            own = {name: one.whole for name, one in taken.containers.items()}
+            return Candidate(pod.uid, pod.pod, taken.whole, own)
         used = {one.name: await self._node.engine.usage(one.container.id) for one in pod.running()}
         found = {name: float(one.memory if resource == MEMORY else one.processes) for name, one in used.items()}
         return Candidate(pod.uid, pod.pod, sum(found.values()), found)
-
-    async def _disk(self, pod: Pod) -> dict[str, float]:
-        """Bytes by emptyDir volume on disk."""
-        loop = asyncio.get_running_loop()
-        found = {}
-        for volume in pod.pod["spec"].get("volumes") or ():
-            empty = volume.get("emptyDir")
-            if empty is not None and empty.get("medium") != "Memory":
-                path = self._node.volumes.path(pod.pod, volume)
-                found[volume["name"]] = await loop.run_in_executor(self._node.files, functools.partial(size, path))
-        return found

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from moorage_agent.node import eviction
+from moorage_agent.node.disk import Own, Taken
 from moorage_agent.node.eviction import Candidate, Steady
 from moorage_agent.node.machine import Pressure
 from moorage_agent.node.thresholds import MEMORY, PIDS, Met
@@ -94,20 +95,36 @@ def test_whom_a_node_under_pressure_does_not_take_on(
 
 
 @pytest.mark.parametrize(
-    ("used", "said"),
+    ("volumes", "own", "said"),
     [
-        ({"cache": 0.9 * MI}, ""),
-        ({"cache": 1.1 * MI}, 'Usage of EmptyDir volume "cache" exceeds the limit "1Mi". '),
-        ({"other": 3 * MI}, "Pod ephemeral local storage usage exceeds the total limit of containers 2097152. "),
-        ({"cache": 0.5 * MI, "other": 1 * MI}, ""),
+        ({"cache": 0.9 * MI}, {}, ""),
+        ({"cache": 1.1 * MI}, {}, 'Usage of EmptyDir volume "cache" exceeds the limit "1Mi". '),
+        ({"other": 4 * MI}, {}, "Pod ephemeral local storage usage exceeds the total limit of containers 3Mi. "),
+        ({"cache": 0.5 * MI, "other": 1 * MI}, {}, ""),
+        ({}, {"c": Own(1.2 * MI, 0.7 * MI)}, ""),
+        (
+            {},
+            {"c": Own(1.2 * MI, 0.9 * MI)},
+            'Container c exceeded its local ephemeral storage limit "2Mi". ',
+        ),
+        (
+            {"other": 1 * MI},
+            {"c": Own(1.2 * MI), "free": Own(log=1 * MI)},
+            "Pod ephemeral local storage usage exceeds the total limit of containers 3Mi. ",
+        ),
+        ({}, {"free": Own(2.5 * MI)}, ""),
     ],
 )
-def test_limits_of_disk(used: dict[str, float], said: str) -> None:
-    volumes = [{"name": "cache", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "other", "emptyDir": {}}]
-    document = pod(volumes=volumes)
+def test_limits_of_disk(volumes: dict[str, float], own: dict[str, Own], said: str) -> None:
+    """A container's layer and log count for it; all that a pod has, against the sum of what its containers may."""
+    declared = [{"name": "cache", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "other", "emptyDir": {}}]
+    document = pod(volumes=declared)
     document["spec"]["containers"][0]["resources"]["limits"] = {"ephemeral-storage": "2Mi"}
+    sidecar = {"name": "sidecar", "restartPolicy": "Always", "resources": {"limits": {"ephemeral-storage": "1Mi"}}}
+    document["spec"] |= {"initContainers": [sidecar]}
+    document["spec"]["containers"].append({"name": "free"})
     assert eviction.limits(document)
-    assert eviction.beyond(document, used) == said
+    assert eviction.beyond(document, Taken(volumes, own)) == said
 
 
 def test_memory_volumes_have_limits_of_their_own() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -45,10 +45,14 @@ class Pod:
     attempt: Attempt | None
     pod: Mapping[str, Any]
     volumes_ready: bool = True
+    digest: str = ""
     condemned: list[tuple[str, str, float]] = field(default_factory=list)
 
     def running(self) -> list[Attempt]:
         return [self.attempt] if self.attempt else []
+
+    def attempts(self) -> Mapping[str, Sequence[Attempt]]:
+        return {one.name: (one,) for one in self.running()}
 
     def condemn(self, reason: str, message: str, grace: float) -> None:
         self.condemned.append((reason, message, grace))
@@ -68,6 +72,8 @@ class Parts:
     """What a guard uses of a node."""
 
     engine: FakeEngine
+    volumes: Any = None
+    files: Any = None
     recorder: Records = field(default_factory=Records)
     identity: Identity = field(default_factory=lambda: Identity(Owner("c", "node-1"), "uid"))
 
