@@ -166,8 +166,10 @@ async def test_volume_attributes_classes(api: Rest, name: str) -> None:
         assert next(events)[1]["metadata"]["labels"]["updated"] == "yes"
         refused = api.request("PUT", f"{ATTRIBUTES}/{name}", {**read, "driverName": "x.example.com"})
         assert refused.code in (409, 422)
+        assert read["metadata"]["finalizers"] == ["kubernetes.io/vac-protection"]
         api.delete(ATTRIBUTES, labelSelector=f"e2e={name}")
-        assert next(events)[0] == "DELETED"
+        assert [next(events)[0] for _ in range(2)] in (["MODIFIED", "DELETED"], ["MODIFIED", "MODIFIED"])
+    await until(partial(api.missing, f"{ATTRIBUTES}/{name}"))
 
 
 async def test_a_claim_in_use_goes_with_its_last_pod(api: Rest, namespace: str, name: str, claims: str) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from moorage.client.resource import NODES
+from moorage.resources.node_selector import volume_reaches
+from moorage.resources.storage import home_of
 from moorage_agent.engine.contract import EngineError
 from moorage_agent.images import reference
 from moorage_agent.images.puller import Want, backing_off
@@ -116,8 +119,22 @@ class Materials:
             document = volumes.found.get((VOLUME, bound[claim]))
             if document is None:
                 raise VolumeError(f'persistentvolume "{bound[claim]}" not found')
+            await self._check_reach(document)
             result[volume] = document
         return result
+
+    async def _check_reach(self, volume: Mapping[str, Any]) -> None:
+        """A volume with an affinity to nodes is used on those only, also by pods that no scheduler has seen. Folders of a node
+        say themselves whose they are.
+        """
+        if not (volume["spec"].get("nodeAffinity") or {}).get("required") or home_of(dict(volume)):
+            return
+        node = await self._node.client.get(NODES, self._node.identity.owner.node)
+        if not volume_reaches(volume, node):
+            name = volume["metadata"]["name"]
+            raise VolumeError(
+                f'MountVolume.NodeAffinity check failed for volume "{name}" : no matching NodeSelectorTerms'
+            )
 
     def _check_alone(self, found: Snapshot, names: set[str]) -> None:
         """A ReadWriteOncePod claim has one pod (KEP-2485)."""

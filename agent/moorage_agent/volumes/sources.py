@@ -62,6 +62,13 @@ def claims(pod: Pod) -> dict[str, str]:
     return found
 
 
+def devices(pod: Pod) -> set[str]:
+    """Names of the volumes that containers want as block devices."""
+    spec = pod["spec"]
+    every = (*(spec.get("initContainers") or ()), *spec["containers"])
+    return {device["name"] for one in every for device in one.get("volumeDevices") or ()}
+
+
 def user_of_all(pod: Pod) -> int | None:
     """The user that every container runs as, where they all name one: its tokens are readable by nobody else."""
     spec = pod["spec"]

@@ -41,8 +41,11 @@ class VolumeStore:
     def prepare(self, pod: Pod, found: sources.Materials, facts: fields.Facts) -> None:
         """Make every volume of the pod ready. Raises VolumeError, its text beginning with the volume's name."""
         self._folder(pod).mkdir(parents=True, exist_ok=True, mode=0o700)
+        devices = sources.devices(pod)
         for volume in pod["spec"].get("volumes") or ():
             try:
+                if volume["name"] in devices:
+                    raise VolumeError("volumeDevices: block volumes are not supported by this node")
                 self._prepare(pod, volume, found, facts)
             except (VolumeError, OSError, ValueError) as error:
                 what = str(error) if not isinstance(error, OSError) else f"{error.filename}: {error.strerror}"

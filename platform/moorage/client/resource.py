@@ -74,6 +74,9 @@ REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 
 STORAGE_CLASSES = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
+VOLUME_ATTRIBUTES_CLASSES = Resource(
+    "storage.k8s.io", "v1", "volumeattributesclasses", "VolumeAttributesClass", namespaced=False
+)
 
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 
@@ -105,6 +108,7 @@ BUILT_IN = (
     REPLICA_SETS,
     POD_DISRUPTION_BUDGETS,
     STORAGE_CLASSES,
+    VOLUME_ATTRIBUTES_CLASSES,
     LEASES,
     APPLICATIONS,
     REPOSITORIES,

@@ -16,7 +16,8 @@ _STORAGE = "io.k8s.api.storage.v1"
 DEFAULT_ANNOTATION = "storageclass.kubernetes.io/is-default-class"
 _OLD_DEFAULT_ANNOTATION = "storageclass.beta.kubernetes.io/is-default-class"
 CLAIM_PROTECTION, VOLUME_PROTECTION = "kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"
-"""Finalizers of claims that pods mount, and of volumes that claims have."""
+CLASS_PROTECTION = "kubernetes.io/vac-protection"
+"""Finalizers of claims that pods mount, of volumes that claims have, and of classes of attributes that either has."""
 RECLAIM_POLICIES = ("Delete", "Retain")
 LOCAL_PROVISIONER, LOCAL_DRIVER = "moorage.io/local", "local.moorage.io"
 """Folders of nodes: what classes name, and what volumes of them name (a CSI driver's name may have no slash)."""
@@ -55,6 +56,15 @@ def is_default_class(storage_class: Document) -> bool:
     """Whether claims without a class get this one."""
     annotations = at(storage_class, "metadata.annotations", {})
     return any(annotations.get(name) == "true" for name in (DEFAULT_ANNOTATION, _OLD_DEFAULT_ANNOTATION))
+
+
+def allows(storage_class: Document, labels: Mapping[str, str]) -> bool:
+    """Whether volumes of the class may be made for a node with these labels (``allowedTopologies``)."""
+    terms = storage_class.get("allowedTopologies") or ()
+    return not terms or any(
+        all(labels.get(each["key"]) in each["values"] for each in term.get("matchLabelExpressions") or ())
+        for term in terms
+    )
 
 
 def default_class(classes: Iterable[Document]) -> str | None:

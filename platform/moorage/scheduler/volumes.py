@@ -12,7 +12,7 @@ from moorage.resources import label_selector, quantity
 from moorage.resources.core.access_modes import ONE_POD, storage_class_of
 from moorage.resources.local_volumes import asked_by, size_of
 from moorage.resources.node_selector import volume_reaches
-from moorage.resources.storage import LOCAL_PROVISIONER, home_of
+from moorage.resources.storage import LOCAL_PROVISIONER, allows, home_of
 from moorage.scheduler.nodetable import Row
 from moorage.scheduler.podinfo import PodInfo, claims_of
 
@@ -57,7 +57,7 @@ class Volumes:
             assert claim is not None
             if check := self._check(claim):
                 checks.append(check)
-            elif self._is_to_be_made(claim):
+            if self._is_to_be_made(claim):
                 new += asked_by(claim)
         if new:
             checks.append((NO_ROOM, lambda row: self._has_room(row, pod, new)))
@@ -85,8 +85,10 @@ class Volumes:
         if _is_bound(claim):
             volume = self._volumes.get("", claim["spec"]["volumeName"])
             return None if volume is None else (CONFLICT, lambda row: _reaches(volume, row))
-        if self._class(claim).get("provisioner") != "kubernetes.io/no-provisioner":
-            return None
+        storage_class = self._class(claim)
+        if storage_class.get("provisioner") != "kubernetes.io/no-provisioner":
+            limited = bool(storage_class.get("allowedTopologies"))
+            return (NONE_TO_BIND, lambda row: allows(storage_class, row.labels)) if limited else None
         free = [each for each in self._volumes.by_index(_CLASS, storage_class_of(claim)) if _serves(each, claim)]
         return NONE_TO_BIND, lambda row: any(_reaches(each, row) for each in free)
 

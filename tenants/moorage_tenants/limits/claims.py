@@ -13,12 +13,19 @@ from moorage.resources import quantity
 from moorage.resources.core.access_modes import has_class, storage_class_of
 from moorage.resources.kind import FieldError
 from moorage.resources.printing import at
-from moorage.resources.storage import CLAIM_PROTECTION, STORAGE_CLASS, VOLUME_PROTECTION, default_class
+from moorage.resources.storage import (
+    CLAIM_PROTECTION,
+    CLASS_PROTECTION,
+    STORAGE_CLASS,
+    VOLUME_PROTECTION,
+    default_class,
+)
 from moorage_tenants.limits.reading import Decoded, refusal
 
 _PROTECTION = {
     ("", "persistentvolumeclaims"): CLAIM_PROTECTION,
     ("", "persistentvolumes"): VOLUME_PROTECTION,
+    ("storage.k8s.io", "volumeattributesclasses"): CLASS_PROTECTION,
 }
 _SIZE = "spec.resources.requests.storage"
 

@@ -349,6 +349,38 @@ def test_a_volume_whose_mounts_travel_is_a_shared_mount(tmp_path: Path, wanted: 
     assert not mounts.mounted_below(tmp_path)
 
 
+def test_devices_are_refused(tmp_path: Path) -> None:
+    raw = container(volumeDevices=[{"name": "v", "devicePath": "/dev/x"}])
+    whole = pod(raw, volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}])
+    with pytest.raises(VolumeError, match="block volumes are not supported by this node"):
+        VolumeStore(tmp_path).prepare(whole, Snapshot(), Facts())
+
+
+@pytest.mark.parametrize(("label", "runs"), [("here", True), ("there", False)])
+async def test_a_volume_is_used_on_its_nodes_only(rig: Rig, tmp_path: Path, label: str, runs: bool) -> None:
+    (tmp_path / "folder").mkdir()
+    expression = {"key": "place", "operator": "In", "values": ["here"]}
+    volume = {
+        "metadata": {"name": "v"},
+        "spec": {
+            "local": {"path": str(tmp_path / "folder")},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}},
+        },
+    }
+    claim = {"metadata": {"name": "c"}, "spec": {"volumeName": "v"}, "status": {"phase": "Bound"}}
+    rig.client.objects["persistentvolumes", "v"] = volume
+    rig.client.objects["persistentvolumeclaims", "c"] = claim
+    rig.client.objects["nodes", "node-1"] = {"metadata": {"name": "node-1", "labels": {"place": label}}}
+    worker = rig.start(pod(volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]))
+    if runs:
+        await until(lambda: worker.volumes_ready)
+    else:
+        await until(lambda: any("MountVolume.NodeAffinity check failed" in text for _, text in rig.recorder.events))
+        assert not worker.volumes_ready
+    worker.vanish()
+    await until(lambda: worker.cleaned)
+
+
 async def test_servers_that_hang_hold_up_their_own_pods_only(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     answered = threading.Event()
     waiting: list[str] = []

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from moorage.client.resource import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES
-from moorage.controllers.protection.decide import claims_of, is_bound, release, waits
+from moorage.client.informer import Informers
+from moorage.client.resource import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, VOLUME_ATTRIBUTES_CLASSES
+from moorage.controllers.context import Context
+from moorage.controllers.protection.controller import ProtectionController
+from moorage.controllers.protection.decide import attributes_classes, claims_of, is_bound, release, waits
+from tests.support import virtual
+from tests.unit.controllers.world import World
 
 CLAIM = "kubernetes.io/pvc-protection"
 GOING = "2026-01-01T00:00:00Z"
@@ -62,3 +68,47 @@ def test_a_bound_volume_stays() -> None:
     assert not is_bound({"status": {"phase": "Released"}})
     volume = {"metadata": {"deletionTimestamp": GOING, "finalizers": ["kubernetes.io/pv-protection"]}}
     assert waits(PERSISTENT_VOLUMES, volume)
+
+
+def test_classes_of_attributes_are_in_use_while_a_claim_has_or_wants_them() -> None:
+    claim = {
+        "spec": {"volumeAttributesClassName": "gold"},
+        "status": {
+            "currentVolumeAttributesClassName": "silver",
+            "modifyVolumeStatus": {"targetVolumeAttributesClassName": "gold"},
+        },
+    }
+    assert attributes_classes(claim) == {"gold", "silver"}
+    assert attributes_classes({"spec": {"volumeAttributesClassName": "x"}}) == {"x"}
+    assert attributes_classes({}) == set()
+
+
+async def _run(world: World, seconds: float) -> None:
+    informers = Informers(world.client)
+    controller = ProtectionController(Context(world.client, informers))
+    tasks = [asyncio.ensure_future(each) for each in (informers.run(), controller.run())]
+    await asyncio.sleep(seconds)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_a_class_of_attributes_goes_when_its_last_user_is_gone() -> None:
+    async def main() -> tuple[int, int]:
+        world = World(1)
+        kept = "kubernetes.io/vac-protection"
+        metadata = {"name": "gold", "finalizers": [kept], "deletionTimestamp": GOING}
+        world.put(VOLUME_ATTRIBUTES_CLASSES, {"metadata": metadata})
+        using = world.put(
+            PERSISTENT_VOLUME_CLAIMS,
+            {"metadata": {"name": "db", "namespace": "shop"}, "spec": {"volumeAttributesClassName": "gold"}},
+        )
+        running = asyncio.ensure_future(_run(world, 60))
+        await asyncio.sleep(30)
+        before = len(world.all(VOLUME_ATTRIBUTES_CLASSES))
+        world.change(PERSISTENT_VOLUME_CLAIMS, using, spec={"volumeAttributesClassName": "silver"})
+        await world.notify()
+        await running
+        return before, len(world.all(VOLUME_ATTRIBUTES_CLASSES))
+
+    assert virtual.run(main()) == (1, 0)

@@ -184,6 +184,10 @@ def test_no_folder_is_promised_that_the_disk_cannot_hold() -> None:
         'node "n1" has 4Gi left for volumes, and 5Gi are asked for'
     )
     assert provisioning.why_not(claim("5Gi"), late, {**node(), "status": {}}, there) == ""
+    here = {"matchLabelExpressions": [{"key": "kubernetes.io/hostname", "values": ["n2", "n3"]}]}
+    assert provisioning.why_not(claim("1Gi"), {**late, "allowedTopologies": [here]}, node("n2")) == ""
+    left_out = provisioning.why_not(claim("1Gi"), {**late, "allowedTopologies": [here]}, node("n1"))
+    assert left_out == 'allowedTopologies of the class leave out node "n1"'
 
 
 @pytest.mark.parametrize(("nodes", "left"), [(["n1"], 1), (["n2"], 0)])

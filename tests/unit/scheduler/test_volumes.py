@@ -177,6 +177,16 @@ def test_a_provisioner_makes_a_volume_anywhere() -> None:
     assert found.node
 
 
+def test_volumes_are_made_where_their_class_allows() -> None:
+    made = storage_class("WaitForFirstConsumer", "moorage.io/local")
+    made["allowedTopologies"] = [{"matchLabelExpressions": [{"key": "kubernetes.io/hostname", "values": ["n2"]}]}]
+    found = placer(_two(), [claim("data")], (), [made]).place([user(f"p{number}") for number in range(3)])
+    assert {each.node for each in found} == {"n2"}
+    made["allowedTopologies"][0]["matchLabelExpressions"][0]["values"] = ["n3"]
+    (nowhere,) = placer(_two(), [claim("data")], (), [made]).place([user()])
+    assert nowhere.message == f"0/2 nodes are available: 2 {NONE_TO_BIND}."
+
+
 def test_a_claim_for_one_pod_has_one_pod() -> None:
     uses = {"name": "v", "persistentVolumeClaim": {"claimName": "data"}}
     first = {

@@ -1,4 +1,4 @@
-"""Lets claims and volumes go once nobody uses them."""
+"""Lets claims, volumes and classes of attributes go once nobody uses them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from moorage.client.informer import Handler, Informer
 from moorage.client.lean import lean_pod
 from moorage.client.objects import Document, ObjectKey, key_of
 from moorage.client.reconcile import DONE, Outcome, Runner, Temporary
-from moorage.client.resource import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, Resource
+from moorage.client.resource import (
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    PODS,
+    VOLUME_ATTRIBUTES_CLASSES,
+    Resource,
+)
 from moorage.controllers.context import Context
-from moorage.controllers.protection.decide import claims_of, is_bound, is_shut_down, release, waits
+from moorage.controllers.protection.decide import attributes_classes, claims_of, is_bound, is_shut_down, release, waits
 
-_CLAIM_INDEX = "claim"
+_CLAIM_INDEX, _CLASS_INDEX = "claim", "class of attributes"
+_KEPT = (PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, VOLUME_ATTRIBUTES_CLASSES)
+_OF_A_CLASS = (PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES)
 
 
 class _Key(NamedTuple):
@@ -22,19 +30,20 @@ class _Key(NamedTuple):
 
 
 class ProtectionController:
-    """One key is one claim or volume."""
+    """One key is one claim, volume or class."""
 
     def __init__(self, context: Context) -> None:
         self._client = context.client
         self._pods = context.informers.get(PODS, transform=lean_pod)
-        self._kept: dict[Resource, Informer] = {
-            resource: context.informers.get(resource) for resource in (PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES)
-        }
+        self._kept: dict[Resource, Informer] = {resource: context.informers.get(resource) for resource in _KEPT}
         self._runner: Runner[_Key] = Runner("protection", self.reconcile, workers=context.options.workers)
         self._pods.add_index(_CLAIM_INDEX, _used)
         self._pods.add_handler(self._pod_changed)
         for resource, informer in self._kept.items():
             informer.add_handler(self._watcher(resource))
+        for resource in _OF_A_CLASS:
+            self._kept[resource].add_index(_CLASS_INDEX, attributes_classes)
+            self._kept[resource].add_handler(self._user_changed)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -53,6 +62,8 @@ class ProtectionController:
     async def _is_used(self, key: _Key, document: Document) -> bool:
         if key.resource is PERSISTENT_VOLUMES:
             return is_bound(document)
+        if key.resource is VOLUME_ATTRIBUTES_CLASSES:
+            return any(self._kept[each].by_index(_CLASS_INDEX, key.where.name) for each in _OF_A_CLASS)
         if self._pods.by_index(_CLAIM_INDEX, key.where):
             return True
         # The cache may lag behind a pod that was bound just now.
@@ -65,6 +76,12 @@ class ProtectionController:
                 self._runner.queue.add(_Key(resource, key_of(new)))
 
         return changed
+
+    def _user_changed(self, old: Document | None, new: Document | None) -> None:
+        """Classes of attributes that a claim or a volume no longer has."""
+        left = attributes_classes(old) - attributes_classes(new or {}) if old is not None else set()
+        for name in left:
+            self._runner.queue.add(_Key(VOLUME_ATTRIBUTES_CLASSES, ObjectKey("", name)))
 
     def _pod_changed(self, old: Document | None, new: Document | None) -> None:
         """Only a pod that goes, or that its node is done with, sets claims free."""

@@ -9,9 +9,13 @@ from moorage.client.objects import Document, is_deleting, key_of, uid_of
 from moorage.client.operations import Operation
 from moorage.client.resource import Resource
 from moorage.controllers.pods import node_name
-from moorage.resources.storage import CLAIM_PROTECTION, VOLUME_PROTECTION
+from moorage.resources.storage import CLAIM_PROTECTION, CLASS_PROTECTION, VOLUME_PROTECTION
 
-FINALIZERS = {"persistentvolumeclaims": CLAIM_PROTECTION, "persistentvolumes": VOLUME_PROTECTION}
+FINALIZERS = {
+    "persistentvolumeclaims": CLAIM_PROTECTION,
+    "persistentvolumes": VOLUME_PROTECTION,
+    "volumeattributesclasses": CLASS_PROTECTION,
+}
 
 
 def claims_of(pod: Document) -> Iterator[str]:
@@ -41,6 +45,17 @@ def waits(resource: Resource, document: Document) -> bool:
 def is_bound(volume: Document) -> bool:
     """Whether a claim has the volume."""
     return (volume.get("status") or {}).get("phase") == "Bound"
+
+
+def attributes_classes(document: Document) -> set[str]:
+    """The classes of attributes that a claim or a volume has, asks for, or is on its way to (KEP-3751)."""
+    status = document.get("status") or {}
+    named = {
+        (document.get("spec") or {}).get("volumeAttributesClassName"),
+        status.get("currentVolumeAttributesClassName"),
+        (status.get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName"),
+    }
+    return {str(name) for name in named if name}
 
 
 def release(resource: Resource, document: Document) -> Operation:

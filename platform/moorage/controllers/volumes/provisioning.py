@@ -14,7 +14,7 @@ from moorage.client.resource import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES
 from moorage.controllers.volumes.matching import asked
 from moorage.controllers.volumes.plan import PROVISIONED_BY, is_delayed
 from moorage.resources.local_volumes import asked_by, why_no_room
-from moorage.resources.storage import LOCAL_DRIVER, LOCAL_PROVISIONER
+from moorage.resources.storage import LOCAL_DRIVER, LOCAL_PROVISIONER, allows
 
 HOSTNAME = "kubernetes.io/hostname"
 SELECTED_NODE, PROVISIONER = "volume.kubernetes.io/selected-node", "volume.kubernetes.io/storage-provisioner"
@@ -34,6 +34,8 @@ def why_not(claim: Document, storage_class: Document, node: Document | None, the
         return "claim.spec.dataSource is not supported: volumes of nodes begin empty"
     if node is not None and HOSTNAME not in (node["metadata"].get("labels") or {}):
         return f'node "{node["metadata"]["name"]}" has no label {HOSTNAME}'
+    if node is not None and not allows(storage_class, node["metadata"].get("labels") or {}):
+        return f'allowedTopologies of the class leave out node "{node["metadata"]["name"]}"'
     return "" if node is None else why_no_room(node, there, asked_by(claim))
 
 
