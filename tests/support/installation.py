@@ -9,7 +9,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kubectl import Kubectl, Result
+from tests.support.leftovers import links_of, marked_folder, still_there
 
 MOORAGE = str(Path(sys.executable).with_name("moorage"))
 _numbers = itertools.count(1)
@@ -107,19 +107,24 @@ class Installation:
                 return error.code, error.read().decode()
 
 
+def _remove(folder: Path) -> None:
+    moorage("remove", "--yes", "--data-dir", str(folder / "data"))
+
+
 @contextmanager
 def new_installation() -> Iterator[Installation]:
     """Room for an installation; whatever was started in it is removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="moorage-test-") as name:
-        folder = Path(name)
+    with marked_folder("moorage-test-", _remove) as folder:
         # PostgreSQL may run as another user, who must be able to walk there.
         folder.chmod(0o755)
         made = Installation(folder / "data", free_port())
         try:
             yield made
         finally:
+            links = links_of(made.data_dir)
             removed = made.run("remove", "--yes")
             assert removed.code == 0, removed.err
+            assert still_there(links) == []
 
 
 @pytest.fixture(scope="session")

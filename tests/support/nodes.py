@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from pathlib import Path
 from moorage_agent.network.making import obstacle
 from tests.support.docker import IMAGE, busybox_archive
 from tests.support.installation import MOORAGE, Installation, moorage
+from tests.support.kubectl import Result
+from tests.support.leftovers import links_of, marked_folder, still_there
 
 END_SECONDS = 60.0
 
@@ -48,15 +49,15 @@ def more_node(installation: Installation, name: str, *, apart: bool, resolver: s
 
     ``resolver`` is asked for names of others in place of the machine's own.
     """
-    with tempfile.TemporaryDirectory(prefix="moorage-node-") as folder:
-        data, token = Path(folder) / "data", Path(folder) / "token"
+    with marked_folder("moorage-node-", _remove) as folder:
+        data, token = folder / "data", folder / "token"
         installation.do("tokens create", "--node", name, "--out", str(token))
         command = [MOORAGE, "agent", "--server", installation.url, "--token-file", str(token), "--node", name]
         command += ["--data-dir", str(data), *(["--apart"] if apart else [])]
         if resolver:
-            (Path(folder) / "resolv.conf").write_text(f"nameserver {resolver}\nsearch outside.example\n")
+            (folder / "resolv.conf").write_text(f"nameserver {resolver}\nsearch outside.example\n")
             command += ["--resolv-conf", f"{folder}/resolv.conf"]
-        with (Path(folder) / "log").open("wb") as log:
+        with (folder / "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         engine = f"unix://{data}/engine/docker.sock" if apart else ""
         made = MoreNode(name, data, engine, process)
@@ -68,5 +69,11 @@ def more_node(installation: Installation, name: str, *, apart: bool, resolver: s
         finally:
             process.terminate()
             process.wait(END_SECONDS)
-            removed = moorage("remove", "--yes", "--data-dir", str(data))
+            links = links_of(data)
+            removed = _remove(folder)
             assert removed.code == 0, removed.err
+            assert still_there(links) == []
+
+
+def _remove(folder: Path) -> Result:
+    return moorage("remove", "--yes", "--data-dir", str(folder / "data"))
