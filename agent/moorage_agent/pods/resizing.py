@@ -17,6 +17,7 @@ Resources = Mapping[str, Any]
 _PARTS = ("containers", "initContainers")
 _STATUSES = ("containerStatuses", "initContainerStatuses")
 UNITS = {"cpu": 1000, "memory": 1}
+DEFERRED = "Deferred"
 
 
 class Pending(NamedTuple):
@@ -72,7 +73,7 @@ def judge(pod: Pod, room: Room) -> Pending | None:
             message = (
                 f"Node didn't have enough resource: {name}, requested: {amount}, used: {used}, capacity: {capacity}"
             )
-            return Pending("Deferred", message)
+            return Pending(DEFERRED, message)
     return None
 
 

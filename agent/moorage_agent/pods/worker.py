@@ -46,6 +46,8 @@ SETTLE_FIRST, SETTLE = 0.1, 1.0
 """Seconds for which a status on the way to Running waits for a better one: the pod's first, and later ones."""
 HOLD_FIRST, HOLD_LAST = 0.5, 15.0
 """Seconds for which an operation that failed keeps others from its container."""
+ROOM_AGAIN = 3.0
+"""Seconds between looks whether there is room now for a resize that was put off."""
 FORCED_GRACE = 2.0
 """Seconds that containers of a pod have that was deleted at once (the kubelet's minimum)."""
 
@@ -212,6 +214,8 @@ class PodWorker:
         self._grant()
         seen = self.observe()
         decision = plan(self.pod, seen, now)
+        if self.pending is not None and self.pending.reason == resizing.DEFERRED:
+            decision.wake(now + ROOM_AGAIN)
         for action in decision.actions:
             self._begin(action)
         if decision.failed and decision.failed != self.failed:

@@ -11,6 +11,8 @@ import pytest
 
 from moorage.client.errors import Unreachable
 from moorage_agent.engine.contract import EngineError, Event
+from moorage_agent.pods import worker as worker_module
+from moorage_agent.pods.resizing import Room
 from moorage_agent.pods.worker import PodWorker
 from tests.support.wait import until
 from tests.unit.agent.documents import Document, container, pod
@@ -123,6 +125,24 @@ async def test_an_engine_that_may_not_lower_scores_runs_the_pod_all_the_same(
     assert last is not None
     assert last.attempt == 0
     assert rig.node.least_oom_score == 0
+
+
+async def test_a_resize_that_was_put_off_is_granted_when_there_is_room(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "ROOM_AGAIN", 0.01)
+    used = {"cpu": 1.5, "memory": 0.0}
+    rig.node.room = lambda _uid: Room({"cpu": 2.0, "memory": 2.0**30}, used)
+    worker = rig.start(pod(container(resources={"requests": {"cpu": "100m"}})))
+    await until(lambda: runs(rig, worker))
+    larger = pod(container(resources={"requests": {"cpu": "900m"}}))
+    worker.update(larger)
+    await until(lambda: worker.pending is not None)
+    assert worker.pending is not None
+    assert worker.pending.reason == "Deferred"
+    used["cpu"] = 0.0
+    await until(lambda: worker.pending is None)
+    assert worker.container("c")["resources"] == {"requests": {"cpu": "900m"}}
 
 
 async def test_a_container_that_hangs_in_its_start_does_not_hold_up_the_others(rig: Rig) -> None:
