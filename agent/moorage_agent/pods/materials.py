@@ -119,6 +119,7 @@ class Materials:
             document = volumes.found.get((VOLUME, bound[claim]))
             if document is None:
                 raise VolumeError(f'persistentvolume "{bound[claim]}" not found')
+            _check_owner(document, found.found.get((CLAIM, claim)) or {})
             await self._check_reach(document)
             result[volume] = document
         return result
@@ -189,6 +190,15 @@ def _bound(name: str, claim: Mapping[str, Any] | None, pod: Mapping[str, Any]) -
     if (claim.get("status") or {}).get("phase") != "Bound" or not volume:
         raise VolumeError(f'persistentvolumeclaim "{name}" is not bound')
     return str(volume)
+
+
+def _check_owner(volume: Mapping[str, Any], claim: Mapping[str, Any]) -> None:
+    """A volume is used by the claim that it names, by no other that names it. Raises VolumeError."""
+    held = volume["spec"].get("claimRef") or {}
+    if held.get("uid") != claim["metadata"].get("uid"):
+        name, metadata = volume["metadata"]["name"], claim["metadata"]
+        where = f"{metadata.get('namespace')}/{metadata['name']}"
+        raise VolumeError(f'persistentvolume "{name}" is not bound to claim "{where}": its claimRef has another uid')
 
 
 def _named(pod: Mapping[str, Any]) -> set[str]:

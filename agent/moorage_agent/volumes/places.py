@@ -52,3 +52,19 @@ def locked(source: Path, place: Path, wanted: str) -> Path:
     finally:
         os.close(opened)
     return place
+
+
+def forget(folder: Path, attempt: int) -> None:
+    """Take away the places ``ATTEMPT-...`` in ``folder`` of attempts before ``attempt``: a container that is restarted again and
+    again leaves none behind. What has been given to a container stays with it as long as it is. Raises OSError.
+    """
+    if not folder.is_dir():
+        return
+    for place in folder.iterdir():
+        number = place.name.partition("-")[0]
+        if number.isdecimal() and int(number) < attempt:
+            mounts.unmount(place)
+            if place.is_dir():
+                place.rmdir()
+            else:
+                place.unlink()

@@ -78,6 +78,8 @@ class VolumeStore:
     def mounts_of(self, pod: Pod, container: Mapping[str, Any], attempt: int, env: Mapping[str, str]) -> list[Mount]:
         """What a container mounts, its termination message file included. Raises VolumeError."""
         volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes") or ()}
+        own = self._folder(pod) / "subpaths" / container["name"]
+        places.forget(own, attempt)
         result = []
         for number, wanted in enumerate(container.get("volumeMounts") or ()):
             volume = volumes[wanted["name"]]
@@ -85,7 +87,7 @@ class VolumeStore:
             below = environment.expand(wanted["subPathExpr"], env) if wanted.get("subPathExpr") else ""
             below = below or wanted.get("subPath") or ""
             if below:
-                place = self._folder(pod) / "subpaths" / container["name"] / f"{attempt}-{number}"
+                place = own / f"{attempt}-{number}"
                 path = places.below(path, below, place, wanted.get("subPathExpr") or below)
             private = volume.get("image") is not None or any(volume.get(kind) is not None for kind in sources.KINDS)
             propagation = _PROPAGATION.get(wanted.get("mountPropagation") or "None", "")
@@ -94,7 +96,7 @@ class VolumeStore:
             read_only = bool(wanted.get("readOnly")) or private or claims.is_read_only(volume)
             recursively = wanted.get("recursiveReadOnly") or "Disabled"
             if read_only and recursively != "Disabled":
-                place = self._folder(pod) / "subpaths" / container["name"] / f"{attempt}-{number}-locked"
+                place = own / f"{attempt}-{number}-locked"
                 path = places.locked(path, place, recursively)
             result.append(
                 Mount(

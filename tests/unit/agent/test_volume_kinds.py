@@ -363,11 +363,12 @@ async def test_a_volume_is_used_on_its_nodes_only(rig: Rig, tmp_path: Path, labe
     volume = {
         "metadata": {"name": "v"},
         "spec": {
+            "claimRef": {"uid": "claim-uid"},
             "local": {"path": str(tmp_path / "folder")},
             "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}},
         },
     }
-    claim = {"metadata": {"name": "c"}, "spec": {"volumeName": "v"}, "status": {"phase": "Bound"}}
+    claim = {"metadata": {"name": "c", "uid": "claim-uid"}, "spec": {"volumeName": "v"}, "status": {"phase": "Bound"}}
     rig.client.objects["persistentvolumes", "v"] = volume
     rig.client.objects["persistentvolumeclaims", "c"] = claim
     rig.client.objects["nodes", "node-1"] = {"metadata": {"name": "node-1", "labels": {"place": label}}}
@@ -379,6 +380,48 @@ async def test_a_volume_is_used_on_its_nodes_only(rig: Rig, tmp_path: Path, labe
         assert not worker.volumes_ready
     worker.vanish()
     await until(lambda: worker.cleaned)
+
+
+async def test_a_volume_is_used_by_the_claim_that_it_names(rig: Rig, tmp_path: Path) -> None:
+    spec = {"local": {"path": str(tmp_path)}, "claimRef": {"namespace": "shop", "name": "c", "uid": "another"}}
+    claim = {
+        "metadata": {"name": "c", "namespace": "shop", "uid": "claim-uid"},
+        "spec": {"volumeName": "v"},
+        "status": {"phase": "Bound"},
+    }
+    rig.client.objects["persistentvolumes", "v"] = {"metadata": {"name": "v"}, "spec": spec}
+    rig.client.objects["persistentvolumeclaims", "c"] = claim
+    worker = rig.start(pod(volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]))
+    words = 'persistentvolume "v" is not bound to claim "shop/c"'
+    await until(lambda: any(words in text for _, text in rig.recorder.events))
+    assert not worker.volumes_ready
+    worker.vanish()
+    await until(lambda: worker.cleaned)
+
+
+def test_restarts_leave_no_mounts_behind(tmp_path: Path) -> None:
+    store = VolumeStore(tmp_path / "data")
+    wanted = [
+        {"name": "v", "mountPath": "/a", "subPath": "a"},
+        {"name": "v", "mountPath": "/b", "readOnly": True, "recursiveReadOnly": "Enabled"},
+        {"name": "c", "mountPath": "/f", "subPath": "key"},
+    ]
+    files = Snapshot({("configmap", "c"): {"kind": "ConfigMap", "data": {"key": "x"}}})
+    whole = pod(
+        container(volumeMounts=wanted),
+        volumes=[{"name": "v", "emptyDir": {}}, {"name": "c", "configMap": {"name": "c"}}],
+    )
+    try:
+        store.prepare(whole, files, Facts())
+        counts = set()
+        for attempt in range(5):
+            store.mounts_of(whole, whole["spec"]["containers"][0], attempt, {})
+            counts.add(len(mounts.mounted_below(tmp_path / "data" / "pods")))
+        assert counts == {3}
+        assert len(list((tmp_path / "data" / "pods" / "uid-web" / "subpaths" / "c").iterdir())) == 3
+    finally:
+        store.remove("uid-web")
+        mounts.unmount(tmp_path / "data" / "tmpfs")
 
 
 async def test_servers_that_hang_hold_up_their_own_pods_only(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
