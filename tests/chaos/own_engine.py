@@ -75,6 +75,12 @@ class OwnEngine:
             self._process.kill()
             await self._process.wait()
 
+    async def kill_containerd(self) -> None:
+        """SIGKILL for containerd; the shims of its containers go on."""
+        if self._containerd is not None and self._containerd.returncode is None:
+            self._containerd.kill()
+            await self._containerd.wait()
+
     def hang(self) -> None:
         """Stop dockerd's process: connections are taken, and nothing is answered."""
         assert self._process is not None

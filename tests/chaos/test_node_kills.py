@@ -1,4 +1,4 @@
-"""Kill -9 of the agent, of the engine (with live-restore) and of both, in any order, while pods come and go.
+"""Kill -9 of the agent, of the engine (with live-restore) and of its containerd, and hangs, in any order, while pods come and go.
 
 At the end the node has the pods that the API wants: no container twice, none and no volume, mount, link or address of a pod that
 is gone, and nothing was started anew that had not ended. ``CHAOS_SECONDS`` (default 25) and ``CHAOS_SEED`` steer it.
@@ -38,7 +38,19 @@ AGENT = f"agent/{NODE}"
 PAUSE = (1.5, 5.0)
 """Seconds between kills."""
 DOWN = (0.0, 2.5)
-"""Seconds for which a killed engine stays away."""
+"""Seconds for which a killed engine stays away, and one that hangs does so."""
+VICTIMS = [
+    ["agent"],
+    ["engine"],
+    ["agent", "engine"],
+    ["engine", "agent"],
+    ["hang"],
+    ["hang", "agent"],
+    ["hang", "engine"],
+    ["containerd"],
+    ["containerd", "engine"],
+    ["agent", "containerd"],
+]
 
 
 def _missing() -> str:
@@ -117,16 +129,21 @@ async def _kill(target: Installation, engine: OwnEngine, killer: Killer, starts:
     while loop.time() < end:
         await asyncio.sleep(chance.uniform(*PAUSE))
         starts.note(await _pods(target))
-        victims = chance.choice([["agent"], ["engine"], ["agent", "engine"], ["engine", "agent"]])
+        victims = chance.choice(VICTIMS)
         for victim in victims:
             kills.append(victim)
             if victim == "agent":
                 killer.kill(AGENT)
+            elif victim == "hang":
+                engine.hang()
+            elif victim == "containerd":
+                await engine.kill_containerd()
             else:
                 await engine.kill()
             await asyncio.sleep(chance.choice([0.0, chance.uniform(0.0, 1.0)]))
-        if "engine" in victims:
+        if victims != ["agent"]:
             await asyncio.sleep(chance.uniform(*DOWN))
+            engine.go_on()
             await engine.start()
     return kills
 
