@@ -8,6 +8,7 @@ from tests.unit.resources.documents import kind, pod, problems
 
 POD = kind("Pod")
 HERE = "spec.volumes[0]"
+ITEMS = [{"key": "k", "path": "x"}]
 
 
 def volume(**source: Any) -> dict[str, Any]:
@@ -177,3 +178,40 @@ def test_the_claim_of_an_ephemeral_volume_has_a_name_of_its_own() -> None:
         'spec.volumes[1].persistentVolumeClaim.claimName: Invalid value: "web-v": '
         "must not reference a PVC that gets created for an ephemeral volume"
     ]
+
+
+@pytest.mark.parametrize(
+    ("sources", "problems_found"),
+    [
+        (
+            [{"configMap": {"name": "a", "items": ITEMS}}, {"secret": {"name": "b", "items": ITEMS}}],
+            [f'{HERE}.projected: Invalid value: "b": conflicting duplicate paths'],
+        ),
+        (
+            [{"configMap": {"name": "a", "items": ITEMS}}, {"serviceAccountToken": {"path": "x"}}],
+            [f'{HERE}.projected: Invalid value: "x": conflicting duplicate paths'],
+        ),
+        ([{"clusterTrustBundle": {"name": "ca", "path": "ca.pem"}}], []),
+        (
+            [{"clusterTrustBundle": {"path": "ca.pem"}}],
+            [
+                f"{HERE}.projected.sources[0].clusterTrustBundle: Required value: "
+                "either name or signerName must be specified"
+            ],
+        ),
+        (
+            [{"clusterTrustBundle": {"name": "ca"}}],
+            [f"{HERE}.projected.sources[0].clusterTrustBundle.path: Required value"],
+        ),
+        ([{"podCertificate": {"signerName": "a.com/b", "keyType": "ED25519", "keyPath": "key"}}], []),
+        (
+            [{"podCertificate": {"signerName": "a.com/b", "keyType": "ED25519"}}],
+            [
+                f"{HERE}.projected.sources[0].podCertificate: Required value: "
+                "specify at least one of credentialBundlePath, keyPath, and certificateChainPath"
+            ],
+        ),
+    ],
+)
+def test_projections(sources: list[dict[str, Any]], problems_found: list[str]) -> None:
+    assert problems(POD, volume(projected={"sources": sources})) == problems_found

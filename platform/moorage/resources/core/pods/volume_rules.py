@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from moorage.resources import names, quantity
@@ -129,8 +129,50 @@ def _check_token(errors: Errors, path: str, token: Part) -> None:
 _PROJECTIONS = ("secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate")
 
 
+_SAME_PATH = "conflicting duplicate paths"
+
+
+def _check_bundle(errors: Errors, path: str, bundle: Part) -> None:
+    name, signer = "name" in bundle, "signerName" in bundle
+    if name and signer:
+        errors.append(invalid(path, dict(bundle), "only one of name and signerName may be used"))
+    elif not name and not signer:
+        errors.append(required(path, "either name or signerName must be specified"))
+    if name and "labelSelector" in bundle:
+        errors.append(invalid(f"{path}.labelSelector", bundle["labelSelector"], "not allowed when name is used"))
+    if not bundle.get("path"):
+        errors.append(required(f"{path}.path"))
+    else:
+        _check_file_path(errors, f"{path}.path", bundle["path"])
+
+
+def _check_certificate(errors: Errors, path: str, certificate: Part) -> None:
+    errors.extend(required(f"{path}.{name}") for name in ("signerName", "keyType") if not certificate.get(name))
+    given = [name for name in _CERTIFICATE_PATHS if certificate.get(name)]
+    if not given:
+        errors.append(required(path, "specify at least one of credentialBundlePath, keyPath, and certificateChainPath"))
+    for name in given:
+        _check_file_path(errors, f"{path}.{name}", certificate[name])
+
+
+_CERTIFICATE_PATHS = ("credentialBundlePath", "keyPath", "certificateChainPath")
+
+
+def _projected_paths(kind: str, content: Part) -> Iterator[tuple[str, str]]:
+    """(path, what an error shows) of the files that one source makes, as far as the pod says."""
+    if kind == "podCertificate":
+        paths = [content.get(name, "") for name in _CERTIFICATE_PATHS]
+    elif kind in ("secret", "configMap", "downwardAPI"):
+        paths = [item.get("path", "") for item in content.get("items", ())]
+    else:
+        paths = [content.get("path", "")]
+    shown = content.get("name", "") if kind in ("secret", "configMap") else None
+    yield from ((path, path if shown is None else shown) for path in paths if path)
+
+
 def _check_projected(errors: Errors, path: str, source: Part) -> None:
     _check_mode(errors, f"{path}.defaultMode", source.get("defaultMode"))
+    seen: set[str] = set()
     for index, part in enumerate(source.get("sources", ())):
         here = f"{path}.sources[{index}]"
         given = [name for name in _PROJECTIONS if name in part]
@@ -139,15 +181,29 @@ def _check_projected(errors: Errors, path: str, source: Part) -> None:
         if not given:
             errors.append(required(here, "must specify a volume type"))
             continue
-        content = part[given[0]]
-        if given[0] in ("secret", "configMap"):
+        kind, content = given[0], part[given[0]]
+        if kind in ("secret", "configMap"):
             if not content.get("name"):
-                errors.append(required(f"{here}.{given[0]}.name"))
-            _check_items(errors, f"{here}.{given[0]}.items", content.get("items", ()))
-        elif given[0] == "downwardAPI":
-            _check_downward_items(errors, f"{here}.downwardAPI.items", content.get("items", ()))
-        elif given[0] == "serviceAccountToken":
-            _check_token(errors, f"{here}.serviceAccountToken", content)
+                errors.append(required(f"{here}.{kind}.name"))
+            _check_items(errors, f"{here}.{kind}.items", content.get("items", ()))
+        else:
+            _OF_A_PROJECTION[kind](errors, f"{here}.{kind}", content)
+        for file, shown in _projected_paths(kind, content):
+            if file in seen:
+                errors.append(invalid(path, shown, _SAME_PATH))
+            seen.add(file)
+
+
+def _check_downward_source(errors: Errors, path: str, source: Part) -> None:
+    _check_downward_items(errors, f"{path}.items", source.get("items", ()))
+
+
+_OF_A_PROJECTION: Mapping[str, Callable[[Errors, str, Part], None]] = {
+    "downwardAPI": _check_downward_source,
+    "serviceAccountToken": _check_token,
+    "clusterTrustBundle": _check_bundle,
+    "podCertificate": _check_certificate,
+}
 
 
 def _check_empty_dir(errors: Errors, path: str, source: Part) -> None:
