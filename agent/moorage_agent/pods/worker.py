@@ -484,10 +484,13 @@ class PodWorker:
     def _report(self, seen: Observed, decision: actions.Plan, now: float) -> None:
         """Hand the status to the writer. One that is about to get better (containers being started) waits a moment.
 
-        Once containers are removed there is nothing left to tell: the last word was that they have ended.
+        Once containers are removed there is nothing left to tell: the last word was that they have ended. Only of a pod that a
+        finalizer holds back, and whose last word the API has, is said that its sandbox is gone.
         """
         if self.termination is not None and (seen.cleaned or END in seen.busy):
-            return
+            final = (self.pod.get("status") or {}).get("phase") in status.FINAL
+            if not (seen.cleaned and final and self.pod["metadata"].get("finalizers")):
+                return
         decision.failed = decision.failed or self.failed
         host = status.HostFacts(self.node.facts.host_ip)
         document = status.pod_status(self.pod, seen, decision, now, host, self)

@@ -181,7 +181,12 @@ async def test_a_pod_that_somebody_holds_back_ends_and_says_how(rig: Rig) -> Non
     await rig.until("absent", lambda s: "ImagePull" in s["containerStatuses"][0]["state"]["waiting"]["reason"])
     for name in ("held", "absent"):
         await rig.client.delete(PODS, name, NAMESPACE)
-    pod = await rig.until("held", lambda s: s["phase"] == "Succeeded")
+
+    def over(status: Document) -> bool:
+        held = {one["type"]: one["status"] for one in status["conditions"]}
+        return status["phase"] == "Succeeded" and held["PodReadyToStartContainers"] == "False"
+
+    pod = await rig.until("held", over)
     assert [one["name"] for one in pod["status"]["containerStatuses"]] == ["a", "b"]
     assert all(one["state"]["terminated"]["exitCode"] == 0 for one in pod["status"]["containerStatuses"])
     ready = next(one for one in pod["status"]["conditions"] if one["type"] == "Initialized")
