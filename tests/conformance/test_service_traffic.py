@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import subprocess
 import time
 import urllib.error
@@ -180,6 +183,32 @@ async def test_endpoints_may_have_ports_and_addresses_of_their_own(
     await until(lambda: names_of(asked(shared, "asks", address, 81, udp=True, times=16)) == {"one", "two"})
 
 
+async def test_pods_that_are_not_ready_are_named_where_the_service_says_so(
+    api: Rest, shared: Kubectl, space: str, pods: dict[str, str], image: str
+) -> None:
+    never = {"readinessProbe": {"exec": {"command": ["false"]}, "periodSeconds": 60}}
+    path = f"/api/v1/namespaces/{space}/pods"
+    place = {"hostname": "young", "subdomain": "early"}
+    api.create(path, talker(image, "young", NODE, app="young", container=never, **place))
+    selector = {"app": "young"}
+    made(api, space, "early", selector=selector, clusterIP="None", publishNotReadyAddresses=True)
+    made(api, space, "late", selector=selector, clusterIP="None")
+    address = await until(lambda: api.get(f"{path}/young")["status"].get("podIP"))
+    for name in ("early", "young.early"):
+        await until(partial(_resolves, shared, f"{name}.{space}.svc.cluster.local", address))
+    assert "NXDOMAIN" in look_up(shared, "asks", f"late.{space}.svc.cluster.local")
+    dashed = address.replace(".", "-")
+    assert address in look_up(shared, "asks", f"{dashed}.{space}.pod.cluster.local")
+    backwards = ".".join(reversed(address.split(".")))
+    assert f"young.early.{space}.svc.cluster.local" in look_up(shared, "asks", f"{backwards}.in-addr.arpa", "ptr")
+    ports = look_up(shared, "asks", f"_udp._udp.early.{space}.svc.cluster.local", "srv")
+    assert f"{UDP} young.early.{space}.svc.cluster.local" in ports
+
+
+def _resolves(kubectl: Kubectl, name: str, address: str) -> bool:
+    return address in look_up(kubectl, "asks", name)
+
+
 async def test_what_others_take_away_from_the_node_comes_back(
     api: Rest, shared: Kubectl, space: str, pods: dict[str, str], installation: Installation
 ) -> None:
@@ -201,9 +230,25 @@ async def test_what_others_take_away_from_the_node_comes_back(
     ):
         harm()
         await until(works)
+    # An agent that starts finds what was taken away while there was none, and takes up where the killed one ended.
+    agent = next(each for each in parts(installation) if each["name"] == f"agent/{NODE}")["pid"]
+    os.kill(agent, signal.SIGKILL)
+    for harm in (
+        partial(ip, "link", "del", own.interface(one["metadata"]["uid"])),
+        partial(ip, "link", "del", own.gateway),
+        partial(change_rules, own.table, lambda batch: batch.delete_table()),
+    ):
+        harm()
+    await until(works, timeout=60)
     now = api.get(f"/api/v1/namespaces/{space}/pods/one")["status"]
     assert now["podIP"] == pods["one"]
     assert now["containerStatuses"][0]["restartCount"] == 0
+
+
+def parts(installation: Installation) -> list[Document]:
+    """The processes of the installation, as the supervisor has them."""
+    found: list[Document] = json.loads((installation.data_dir / "run" / "supervisor.json").read_text())["parts"]
+    return found
 
 
 def ip(*arguments: str) -> None:

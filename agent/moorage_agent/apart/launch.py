@@ -49,6 +49,7 @@ async def run(
         stack.enter_context(_held(data))
         stack.enter_context(contextlib.closing(identity.lock(owner)))
         try:
+            await asyncio.to_thread(_clear, data)  # what a killed launcher left has the node's address
             there, place = await asyncio.to_thread(underlay.join, owner.cluster, _last(data))
             stack.callback(os.close, there)
             stack.push_async_callback(asyncio.to_thread, underlay.leave, place.mark, place.link)
@@ -68,11 +69,17 @@ def clear(data: Path) -> None:
     if not (data / FILE).is_file():
         return
     with _held(data):
-        Engine(data / ENGINE, -1).clear()
-        for point in mounts.mounted_below(data / ENGINE):
-            mounts.unmount(point)
-        known = json.loads((data / FILE).read_text("ascii"))
-        underlay.leave(str(known["mark"]), str(known["link"]))
+        _clear(data)
+
+
+def _clear(data: Path) -> None:
+    if not (data / FILE).is_file():
+        return
+    Engine(data / ENGINE, -1).clear()
+    for point in mounts.mounted_below(data / ENGINE):
+        mounts.unmount(point)
+    known = json.loads((data / FILE).read_text("ascii"))
+    underlay.leave(str(known["mark"]), str(known["link"]))
 
 
 def relayed(server: str, resolvers: Sequence[str]) -> list[Address]:
