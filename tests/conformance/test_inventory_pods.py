@@ -251,9 +251,10 @@ async def test_a_controller_keeps_its_number(api: Rest, shared: Kubectl, root: s
         return found
 
     first = await until(partial(names, 2), timeout=60)
+    shared("wait", "--for=condition=Ready", "pod", "-l", "app=kept", PATIENCE)
     extra = pod("extra", container(image), labels={"app": "kept"})
     api.create(f"{root}/pods", extra)
-    await until(lambda: api.request("GET", f"{root}/pods/extra").code == 404 or None, timeout=60)
+    await until(partial(api.missing, f"{root}/pods/extra"), timeout=60)
     assert names(2) == first
 
     def relabel(document: Document) -> None:

@@ -96,6 +96,18 @@ async def test_what_may_change_in_a_spec(api: Rest, image: str, pods: str) -> No
     api.delete(one)
 
 
+async def test_a_pod_that_its_node_rejects_counts_its_generations(api: Rest, image: str, pods: str) -> None:
+    """ "custom-set generation on new pods", and "pod rejected by kubelet should have updated generation": one, and observed."""
+    (node,) = api.names("/api/v1/nodes")
+    huge = pod("rejected", container(image, resources={"requests": {"cpu": "10000"}}), nodeName=node)
+    huge["metadata"]["generation"] = 100
+    assert api.create(pods, huge)["metadata"]["generation"] == 1
+    failed = await reaches(api, f"{pods}/rejected", "Failed")
+    assert failed["status"]["reason"] == "OutOfcpu"
+    assert (failed["metadata"]["generation"], failed["status"]["observedGeneration"]) == (1, 1)
+    api.delete(f"{pods}/rejected")
+
+
 def test_status_can_be_patched_and_replaced(api: Rest, pods: str) -> None:
     # A scheduler of its own: ours would write that the pod does not fit, between the read and the replace.
     api.create(pods, pod("status", {"name": "main", "image": "none.local/x:1"}, schedulerName="nobody"))

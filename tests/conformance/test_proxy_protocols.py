@@ -152,6 +152,20 @@ async def test_a_pods_refusal_comes_through(installation: Installation, api: Res
     assert raised.value.resp_body == b"not here"
 
 
+async def test_hooks_by_tls(api: Rest, shared: Kubectl, space: str, image: str, ports: dict[str, int]) -> None:
+    """ "should execute poststart https hook properly", and the one before the end; the certificate is not checked."""
+    pods = f"/api/v1/namespaces/{space}/pods"
+    asked = {"host": "127.0.0.1", "port": ports["https"], "scheme": "HTTPS", "path": "/hook"}
+    hooks = {"postStart": {"httpGet": asked}, "preStop": {"httpGet": asked}}
+    api.create(pods, pod("hooked", container(image, lifecycle=hooks), restartPolicy="Always"))
+    shared("wait", "--for=condition=Ready", "pod/hooked", "--timeout=60s")
+    assert api.get(f"{pods}/hooked")["status"]["containerStatuses"][0]["restartCount"] == 0
+    api.delete(f"{pods}/hooked")
+    await until(lambda: api.missing(f"{pods}/hooked"), timeout=60)
+    events = api.get(f"/api/v1/namespaces/{space}/events", fieldSelector="involvedObject.name=hooked")["items"]
+    assert not [each for each in events if each["reason"].startswith("Failed")], events
+
+
 @pytest.mark.parametrize(
     ("rest", "code", "words"),
     [
