@@ -337,9 +337,13 @@ class DockerEngine:
             except EngineError:
                 return
 
-    def attach(self, container: str, options: SessionOptions) -> contextlib.AbstractAsyncContextManager[Session]:
-        """``POST /containers/ID/attach``."""
-        return docker_session.attached(self._http, container, options)
+    @contextlib.asynccontextmanager
+    async def attach(self, container: str, options: SessionOptions) -> AsyncGenerator[Session, None]:
+        """``POST /containers/ID/attach``, which opens a stream for what has ended, too."""
+        if (await self.inspect(container)).state is not State.RUNNING:
+            raise EngineError(f"Container {container} is not running")
+        async with docker_session.attached(self._http, container, options) as session:
+            yield session
 
     @contextlib.asynccontextmanager
     async def command(

@@ -15,6 +15,7 @@ import itertools
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -285,6 +286,11 @@ class FakeEngine:
         one = await self._of(container, "logs")
         lines = one.env.get("FAKE_OUTPUT", "").splitlines(keepends=True)
         chosen = lines if options.tail is None else lines[len(lines) - min(options.tail, len(lines)) :]
+        if options.since > one.state.started:
+            chosen = []
+        if options.timestamps:
+            moment = datetime.fromtimestamp(one.state.started, UTC)
+            chosen = [f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond * 1000:09d}Z {line}" for line in chosen]
         if one.state.started and chosen:
             yield "".join(chosen).encode()
         if options.follow and one.state.state is State.RUNNING:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import uuid
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import cast
 
 import orjson
@@ -25,7 +27,10 @@ from moorage_agent.engine.contract import (
     NoSuchContainer,
     NoSuchImage,
     PullError,
+    Session,
+    SessionOptions,
     State,
+    Usage,
 )
 from moorage_agent.engine.docker import DockerEngine
 from moorage_agent.engine.fake import FakeEngine
@@ -89,6 +94,7 @@ async def bench(request: pytest.FixtureRequest, owned: Owned) -> AsyncIterator[B
     try:
         if isinstance(engine, DockerEngine):
             await ensure_images(engine)
+            await engine.info()
         yield Bench(engine, owned)
     finally:
         await engine.close()
@@ -216,6 +222,100 @@ async def test_logs_by_tail_and_to_the_end(bench: Bench) -> None:
     assert await read() == b"one\ntwo\nthree\n"
     assert await read(tail=1) == b"three\n"
     assert await read(tail=0) == b""
+
+
+async def test_logs_by_time_and_with_times(bench: Bench) -> None:
+    begun = time.time()
+    identity = await bench.run(output="one\ntwo\n", run_for=0.1)
+    await bench.engine.wait(identity)
+
+    async def read(**options: object) -> str:
+        chosen = LogOptions(**options)  # type: ignore[arg-type]  # passed on as they are
+        return b"".join([chunk async for chunk in bench.engine.logs(identity, chosen)]).decode()
+
+    stamped = await read(timestamps=True)
+    for line, text in zip(stamped.splitlines(), ("one", "two"), strict=True):
+        moment, _, rest = line.partition(" ")
+        assert rest == text
+        assert begun - 1 < datetime.fromisoformat(moment).timestamp() < begun + 60
+        assert len(moment) == len("2026-01-01T00:00:00.123456789Z")
+    assert await read(since=begun - 10) == "one\ntwo\n"
+    assert await read(since=begun + 600) == ""
+    with pytest.raises(NoSuchContainer):
+        [chunk async for chunk in bench.engine.logs("0" * 64, LogOptions())]
+
+
+async def test_attaching_and_a_command_that_is_talked_with(bench: Bench) -> None:
+    identity = await bench.run(output="begin", run_for=1.0)
+    wanted = SessionOptions(stdin=False)
+    async with bench.engine.command(identity, ["false"], wanted) as session:
+        assert await _all_of(session) == b""
+        assert await session.exit_code() == 1
+    talker = await bench.run()
+    async with bench.engine.command(talker, ["cat"], SessionOptions(stdin=True)) as session:
+        await session.write(b"echoed")
+        await session.end_input()
+        assert await _all_of(session) == b"echoed"
+        assert await session.exit_code() == 0
+    async with bench.engine.attach(talker, wanted) as attached:
+        listening = asyncio.create_task(_all_of(attached))
+        await bench.engine.stop(talker, 5)
+        await asyncio.wait_for(listening, 10)
+    for missing in (bench.engine.attach, lambda name, how: bench.engine.command(name, ["true"], how)):
+        with pytest.raises(EngineError):
+            async with missing(talker, wanted):
+                raise AssertionError("it does not run any more")
+
+
+async def _all_of(session: Session) -> bytes:
+    return b"".join([piece async for _, piece in session.output()])
+
+
+async def test_limits_are_changed_while_it_runs(bench: Bench) -> None:
+    before = Limits(cpu_shares=102, cpu_quota=10_000, memory=64 * 2**20, pids=100)
+    identity = await bench.run(limits=before)
+    assert (await bench.engine.inspect(identity)).limits == before
+    after = Limits(cpu_shares=204, cpu_quota=20_000, memory=96 * 2**20, pids=100)
+    await bench.engine.update(identity, after)
+    assert (await bench.engine.inspect(identity)).limits == after
+    with pytest.raises(NoSuchContainer):
+        await bench.engine.update("0" * 64, after)
+
+
+async def test_nothing_of_a_container_that_is_not_there(bench: Bench) -> None:
+    nobody = "0" * 64
+    engine = bench.engine
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: engine.stop(nobody, 1),
+        lambda: engine.kill(nobody),
+        lambda: engine.usage(nobody),
+        lambda: engine.places(nobody),
+        lambda: engine.exec(nobody, ["true"], 5),
+    ]
+    for call in calls:
+        with pytest.raises(NoSuchContainer):
+            await call()
+    with pytest.raises(EngineError):
+        await engine.layers("moorage-test/none:1")
+    assert await engine.end_lost() == (), "of a node that keeps its containers nowhere"
+
+
+async def test_a_command_that_takes_too_long(bench: Bench) -> None:
+    spec = bench.spec()
+    hanging = replace(spec, env=[*spec.env, "FAKE_HANG=exec"])
+    identity = await bench.engine.create(hanging)
+    await bench.engine.start(identity)
+    with pytest.raises(TimeoutError):
+        await bench.engine.exec(identity, ["sleep", "60"], 0.5)
+
+
+async def test_what_a_running_container_uses_and_what_one_that_ended(bench: Bench) -> None:
+    identity = await bench.run()
+    used = await bench.engine.usage(identity)
+    assert used.processes >= 1
+    assert await bench.engine.usage(identity) >= Usage()
+    await bench.engine.stop(identity, 1)
+    assert (await bench.engine.usage(identity)).memory == 0
 
 
 async def test_events_tell_of_ends_and_removals(bench: Bench) -> None:
