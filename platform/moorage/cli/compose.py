@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AGENT_THREADS = 4
-"""Made at the start: a machine whose process ids have run out has none for later."""
 REACH_SECONDS = 0.05
 STANDBY_SECONDS = 0.2
 
@@ -104,8 +102,7 @@ async def run_agent(
     resolv_conf: Path | None = None,
 ) -> None:
     """Run a node's agent. Returns after SIGTERM; its pods go on. Raises SetupError."""
-    from moorage_agent import threads
-    from moorage_agent.agent import Agent
+    from moorage_agent import run
     from moorage_agent.identity import IdentityError
     from moorage_agent.node import thresholds
     from moorage_agent.options import DOCKER, AgentOptions, host_node_name
@@ -126,9 +123,8 @@ async def run_agent(
         on_ready=notice.ready,
         docker=os.environ.get("DOCKER_HOST") or DOCKER,
     )
-    asyncio.get_running_loop().set_default_executor(threads.pool(AGENT_THREADS, "agent"))
     try:
-        await until_stopped(Agent(options).run)
+        await until_stopped(lambda: run(options))
     except (IdentityError, JoinTokenError, ClientError, OSError) as error:
         raise SetupError(str(error)) from None
 

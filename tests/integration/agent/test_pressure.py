@@ -15,6 +15,7 @@ import pytest
 from moorage.client.objects import condition
 from moorage_agent.engine.docker import DockerEngine
 from moorage_agent.engine.groups import ROOT, name_of
+from tests.integration.agent.process import AgentProcess
 from tests.integration.agent.rig import Document, Rig
 from tests.integration.controllers.cluster import FAST, running_cluster
 from tests.support.apiserver import RunningApi
@@ -23,6 +24,8 @@ from tests.support.wait import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
 
+PIDS = ROOT / "pids" if (ROOT / "pids").is_dir() else ROOT
+"""Where control groups limit processes."""
 CRITICAL = {"priorityClassName": "system-node-critical", "priority": 2_000_001_000}
 """Taken on also by a node that runs short."""
 
@@ -94,9 +97,7 @@ async def test_a_full_table_of_processes(
     api: RunningApi, docker_engine: DockerEngine, owned: Owned, tmp_path: Path
 ) -> None:
     async with _node(api, owned, tmp_path, eviction_hard={"pid.available": "20%"}) as rig:
-        group = ROOT / "pids" / name_of(rig.cluster, rig.node)
-        if not group.parent.is_dir():
-            group = ROOT / group.name
+        group = PIDS / name_of(rig.cluster, rig.node)
         await rig.run("calm")
         calm = await rig.running("calm")
         (group / "pids.max").write_text("60")
@@ -128,6 +129,27 @@ def _fill(file: Path) -> None:
     with file.open("ab", buffering=0) as full:
         while full.write(bytes(2**16)):
             continue
+
+
+async def test_an_agent_that_may_start_no_thread_goes_on(rig: Rig) -> None:
+    await rig.stop()
+    process = AgentProcess(rig.options())
+    group = PIDS / f"moorage-{rig.cluster}"
+    group.mkdir()
+    try:
+        await process.start()
+        (group / "cgroup.procs").write_text(str(process.pid))
+        (group / "pids.max").write_text((group / "pids.current").read_text())
+        await rig.run("late")
+        await _condition(
+            rig, "PIDPressure", "True", "KubeletHasInsufficientPID", "kubelet has insufficient PID available"
+        )
+        await rig.run("needed", {**_with_volume(rig, "echo here;"), **CRITICAL})
+        await rig.running("needed")
+        await rig.delete("needed")
+    finally:
+        await process.kill()
+        group.rmdir()
 
 
 def _with_volume(rig: Rig, script: str) -> Document:
