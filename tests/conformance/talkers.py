@@ -59,7 +59,8 @@ print(json.dumps(answers))
 """
 
 
-def _python(code: str, *arguments: str) -> list[str]:
+def python(code: str, *arguments: str) -> list[str]:
+    """A command for a container that is a talker's."""
     return ["chroot", "/machine", sys.executable, "-I", "-S", "-c", code, *arguments]
 
 
@@ -71,7 +72,7 @@ def talker(image: str, name: str, node: str, app: str = "web", **spec: Any) -> D
         "name": "main",
         "image": image,
         "imagePullPolicy": "Never",
-        "command": _python(SERVER, name),
+        "command": python(SERVER, name),
         "ports": ports,
         "volumeMounts": [mount],
         "readinessProbe": {"tcpSocket": {"port": TCP}, "periodSeconds": 1},
@@ -95,7 +96,7 @@ def asked(
 ) -> list[str]:
     """What an address answers pod ``name`` (from its port ``own``), so many times; "" where there is no answer."""
     what = json.dumps(["udp" if udp else "tcp", host, port, times, word, own, seconds])
-    answers: list[str] = json.loads(kubectl("exec", name, "--", *_python(CLIENT, what)))
+    answers: list[str] = json.loads(kubectl("exec", name, "--", *python(CLIENT, what)))
     return answers
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +14,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.conformance.talkers import BIG, TCP, UDP, asked, names_of, talker
+from moorage_agent.identity import cluster_uid
+from moorage_agent.network import links
+from moorage_agent.network.names import names
+from tests.conformance.talkers import BIG, TCP, UDP, asked, names_of, python, talker
 from tests.conformance.traffic import ask, ask_from_node, client, look_up, server
 from tests.support.installation import Installation
 from tests.support.kubectl import Kubectl
@@ -205,6 +210,50 @@ async def test_tenants_are_apart_on_all_nodes(
     finally:
         for tenant in (red, blue):
             api.request("DELETE", f"/api/v1/namespaces/{tenant}")
+
+
+FORGE = """
+import json, socket, struct, sys
+node, number, hardware, source, target, port = json.loads(sys.argv[1])
+def checksum(data):
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+udp = struct.pack(">HHHH", port, 8081, 9, 0) + b"x"
+head = [0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0, socket.inet_aton(source), socket.inet_aton(target)]
+head[7] = checksum(struct.pack(">BBHHHBBH4s4s", *head))
+frame = bytes.fromhex(hardware) + bytes(6) + b"\\x08\\x00" + struct.pack(">BBHHHBBH4s4s", *head) + udp
+sending = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(5):
+    sending.sendto(struct.pack(">II", 0x08000000, number << 8) + frame, (node, 8472))
+"""
+HEAR = """
+import socket, sys
+hearing = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+hearing.bind(("0.0.0.0", int(sys.argv[1])))
+hearing.settimeout(float(sys.argv[2]))
+try:
+    print(hearing.recv(100).decode())
+except TimeoutError:
+    print("nothing")
+"""
+
+
+async def test_pods_cannot_write_into_the_tunnel(town: Town, shared: Kubectl, installation: Installation) -> None:
+    number = names(cluster_uid((installation.data_dir / "pki" / "ca.crt").read_text()), HOME).tunnels
+    lladdr = links.hardware(f"vxlan {town.nodes[FAR]}").replace(":", "")
+    port = 40_999
+
+    def forge(name: str) -> None:
+        """Have pod ``three`` believe that ``two`` sent it something: the answer would go there."""
+        what = [town.nodes[FAR], number, lladdr, town.pods["two"], town.pods["three"], port]
+        shared("exec", name, "--", *python(FORGE, json.dumps(what)))
+
+    hearing = asyncio.create_task(asyncio.to_thread(shared, "exec", "two", "--", *python(HEAR, str(port), "4")))
+    while not hearing.done():
+        await asyncio.to_thread(forge, "one")
+    assert hearing.result() == "nothing"
 
 
 async def test_what_led_to_a_node_goes_with_it(town: Town, api: Rest, shared: Kubectl) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from moorage_agent.network.rules.base import VXLAN_PORT
 from moorage_agent.visiting import network_of
 
 NEXT_HOP = "169.254.1.1"
@@ -27,7 +28,7 @@ AF_BRIDGE = 7
 SCOPE_LINK = 253
 PROTOCOL = 129
 """Marks our routes (a number of rt_protos that nobody has)."""
-VXLAN_PORT, VXLAN_OVERHEAD = 8472, 50
+VXLAN_OVERHEAD = 50
 """Bytes of the headers around each packet (RFC 7348)."""
 
 

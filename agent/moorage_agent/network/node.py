@@ -254,6 +254,8 @@ class KernelNetwork:
             self._cluster.zone(),
             frozenset(each["metadata"]["name"] for each in beside),
             tuple(sorted(network for each in beside for network in pod_networks(each))),
+            self._names.tunnels,
+            tuple(sorted(address for each in nodes if (address := internal_address(each)) is not None)),
         )
         if facts != self._facts:
             self._facts = facts

@@ -75,6 +75,11 @@ def destination_port(register: int = word(0)) -> bytes:
     return _payload(2, 2, 2, register)
 
 
+def tunnel_number(register: int = word(0)) -> bytes:
+    """Load the 24 bits of a VXLAN packet's network number, 12 bytes after the beginning of the UDP header (RFC 7348)."""
+    return _payload(2, 12, 3, register)
+
+
 def protocol(register: int = word(0)) -> bytes:
     """Load the layer 4 protocol."""
     return _expression("meta", u32(2, _META_PROTOCOL), u32(1, register))

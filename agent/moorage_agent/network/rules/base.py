@@ -16,8 +16,10 @@ MASQUERADE = 0x100000
 """The bit of a packet's mark that asks for this node's address as its source."""
 SERVICE_IPS, NODE_PORTS, HOST_PORTS, HOST_IP_PORTS = "service-ips", "node-ports", "host-ports", "host-ip-ports"
 NO_ENDPOINTS, NO_ENDPOINT_PORTS, FIREWALL = "no-endpoints", "no-endpoint-ports", "firewall"
+NODES = "nodes"
 CLUSTER_NETS, HAIRPIN, ISOLATED_IN, ISOLATED_OUT = "cluster-nets", "hairpin", "isolated-in", "isolated-out"
 SERVICES, REJECT = "services", "reject"
+VXLAN_PORT = 8472
 LOOPBACK = IPv4Network("127.0.0.0/8")
 
 
@@ -36,6 +38,10 @@ class Facts(NamedTuple):
     beside: frozenset[str] = frozenset()
     """Other nodes of the cluster in the same network of this machine: each has its own rules there, the ports are common."""
     beside_pods: tuple[IPv4Network, ...] = ()
+    tunnels: int = 0
+    """The number of the cluster's tunnels."""
+    nodes: tuple[IPv4Address, ...] = ()
+    """Addresses of all nodes: only they may send into the tunnel."""
 
 
 class HostPort(NamedTuple):
@@ -98,6 +104,7 @@ def base(facts: Facts, pods: Iterable[str], host_ports: Sequence[HostPort]) -> R
         "output": (_jump(SERVICES),),
         "postrouting": _postrouting(facts),
         "guard": _guard(facts),
+        "tunnel-guard": _tunnel_guard(facts),
         "firewall-in": (_by_tuple(FIREWALL),),
         "filter-forward": _unserved(),
         "filter-input": _unserved(),
@@ -110,6 +117,7 @@ def base(facts: Facts, pods: Iterable[str], host_ports: Sequence[HostPort]) -> R
             (ex.reject(),),
         ),
     }
+    result.elements[NODES] = {each.packed: Element(each.packed) for each in facts.nodes}
     result.elements[CLUSTER_NETS] = interval_elements([*facts.cluster, facts.pods])
     packed = [IPv4Address(each).packed for each in pods]
     result.elements[HAIRPIN] = {each + each: Element(each + each) for each in packed}
@@ -133,6 +141,7 @@ def _sets(result: Ruleset) -> None:
         NO_ENDPOINT_PORTS: SetSpec(by_port, verdicts=True),
         FIREWALL: SetSpec(by_tuple, verdicts=True),
         CLUSTER_NETS: SetSpec(address, flags=nft.INTERVAL),
+        NODES: SetSpec(address),
         HAIRPIN: SetSpec((4, 4)),
         ISOLATED_IN: SetSpec(address, verdicts=True),
         ISOLATED_OUT: SetSpec(address, verdicts=True),
@@ -149,6 +158,7 @@ def _hooks(result: Ruleset) -> None:
         "prerouting": BaseChain("nat", nft.PREROUTING, -105),
         "output": BaseChain("nat", nft.OUTPUT, -105),
         "filter-output": BaseChain("filter", nft.OUTPUT, -10),
+        "tunnel-guard": BaseChain("filter", nft.INPUT, -11),
         "filter-input": BaseChain("filter", nft.INPUT, -10),
         "filter-forward": BaseChain("filter", nft.FORWARD, -10),
         "policy-to-node": BaseChain("filter", nft.INPUT, -9),
@@ -231,7 +241,19 @@ def _guard(facts: Facts) -> tuple[Rule, ...]:
     return (
         (*from_pods, *ex.in_network(LOOPBACK, of_source=False), ex.verdict(ex.DROP)),
         (*from_pods, *ex.no_way_back(), ex.verdict(ex.DROP)),
+        (*from_pods, *_into_tunnel(facts), ex.verdict(ex.DROP)),
     )
+
+
+def _into_tunnel(facts: Facts) -> Rule:
+    """Go on only for packets of the cluster's tunnels: who could write such, could send under any pod's address."""
+    number = facts.tunnels.to_bytes(3, "big")
+    port = (ex.destination_port(), ex.compare(VXLAN_PORT.to_bytes(2, "big")))
+    return (*ex.is_protocol(ex.UDP), *port, ex.tunnel_number(), ex.compare(number))
+
+
+def _tunnel_guard(facts: Facts) -> tuple[Rule, ...]:
+    return ((*_into_tunnel(facts), ex.source(), ex.lookup(NODES, inverted=True), ex.verdict(ex.DROP)),)
 
 
 def _unserved() -> tuple[Rule, ...]:
