@@ -117,10 +117,10 @@ def _mounted(mount: Mapping[str, Any]) -> Document:
 
 
 def _resources(pod: Pod, container: Mapping[str, Any], last: Attempt | None) -> Document:
-    """What was granted to the container and what it has (KEP-1287); nothing for one that asks for nothing."""
+    """What was granted to the container and what it has (KEP-1287)."""
     granted = container.get("resources") or {}
     if not granted:
-        return {}
+        return {"resources": {}} if last is not None else {}
     has = granted
     if last is not None and last.running and resizing.change(pod, container, last.container.limits) is not None:
         has = _recorded(pod, container["name"]).get("resources") or granted

@@ -182,6 +182,16 @@ def test_messages_of_many_containers_share_their_room() -> None:
     assert entry["state"]["terminated"]["message"] == "é" * 1024
 
 
+def test_a_container_that_was_made_tells_its_resources() -> None:
+    asks = {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}
+    whole = pod(container("c"), container("d", resources=asks))
+    found = {one["name"]: one for one in status(whole, seen(attempt("c"), attempt("d")))["containerStatuses"]}
+    assert found["c"]["resources"] == {}
+    assert "allocatedResources" not in found["c"]
+    assert (found["d"]["resources"], found["d"]["allocatedResources"]) == (asks, {"cpu": "1"})
+    assert "resources" not in status(whole, seen())["containerStatuses"][0]
+
+
 def test_an_ephemeral_container_is_never_ready() -> None:
     whole = pod(ephemeralContainers=[container("look")])
     entry = status(whole, seen(attempt("c"), attempt("look")))["ephemeralContainerStatuses"][0]
