@@ -1,7 +1,7 @@
 """``make bench``: start an installation, put each load on it, print one table.
 
-``python -m tests.bench [PART ...]`` measures only the named parts: api, lists, pods, push, watch, schedule, start, fairness,
-services.
+``python -m tests.bench [PART ...]`` measures only the named parts: api, lists, pods, probes, push, watch, schedule, start,
+fairness, services.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from tests.bench import fairness, memory, pods, push, schedule, services, watch, wrk
+from tests.bench import fairness, memory, pods, probes, push, schedule, services, watch, wrk
 from tests.bench.installation import Installation, installation
 from tests.bench.table import Row, render
 
@@ -142,10 +142,10 @@ def _big_pod(namespace: str, number: int) -> dict[str, object]:
 
 PARTS: dict[str, Callable[[Installation], Awaitable[list[Row]]]] = {
     "start": starts, "pods": pod_starts, "push": pushes, "watch": watches, "api": api, "lists": lists,
-    "schedule": schedules, "fairness": fairness.fairness, "services": service_rules,
+    "schedule": schedules, "fairness": fairness.fairness, "services": service_rules, "probes": probes.probes,
 }  # fmt: skip
 
-NEED_A_NODE = {"start", "pods", "push"}
+NEED_A_NODE = {"start", "pods", "push", "probes"}
 
 
 async def measure(names: list[str]) -> None:

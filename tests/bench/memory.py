@@ -17,6 +17,19 @@ def by_part(data_dir: Path) -> dict[str, float]:
     return totals
 
 
+def pids(data_dir: Path, part: str) -> list[int]:
+    """The processes of one part, parents before their children."""
+    parents, lines = _processes()
+    roots = {pid for pid, line in lines.items() if str(data_dir) in line}
+    return sorted(pid for pid in parents if _part(lines[pid]) == part and roots & set(_ancestry(pid, parents)))
+
+
+def resident(pid: int) -> float:
+    """Megabytes of one process in memory, shared pages counted in full."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
+
+
 def _processes() -> tuple[dict[int, int], dict[int, str]]:
     parents: dict[int, int] = {}
     lines: dict[int, str] = {}
