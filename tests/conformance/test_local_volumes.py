@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.workloads import SLEEP, container, pod
+from tests.support.installation import Installation
 from tests.support.rest import Document, Rest
 from tests.support.wait import NotYet, until
 
@@ -70,7 +71,7 @@ def team(api: Rest, space: str, image: str) -> Team:
     return Team(api, space, image)
 
 
-async def test_a_claim_grows_under_its_pod(api: Rest, team: Team) -> None:
+async def test_a_claim_grows_under_its_pod(api: Rest, team: Team, installation: Installation) -> None:
     team.claim("grows")
     team.pod("grower", "grows")
     await team.enters(f"{team.pods}/grower", "Running")
@@ -93,7 +94,13 @@ async def test_a_claim_grows_under_its_pod(api: Rest, team: Team) -> None:
     conditions = api.get(f"{team.claims}/grows")["status"]["conditions"]
     assert [each["type"] for each in conditions] == ["ControllerResizeError"]
     assert api.get(f"{team.pods}/grower")["status"]["phase"] == "Running"
+    # Deleted by hand, the volume waits for its claim, and is emptied all the same.
+    volume = f"{VOLUMES}/{claim['spec']['volumeName']}"
+    (folder,) = installation.data_dir.glob(f"**/claims/{claim['spec']['volumeName']}")
+    assert api.delete(volume)["metadata"]["deletionTimestamp"]
     await team.drop(f"{team.pods}/grower", f"{team.claims}/grows")
+    await until(partial(api.missing, volume), timeout=30)
+    assert not folder.exists()
 
 
 async def test_a_volume_holds_no_more_than_its_size(api: Rest, team: Team) -> None:
@@ -139,7 +146,8 @@ async def test_a_volume_that_was_never_mounted_goes(api: Rest, team: Team) -> No
     await team.told("hopeless", "FailedMount", 'configmap "not-there" not found')
     bound = await team.enters(f"{team.claims}/unused", "Bound")
     volume = f"{VOLUMES}/{bound['spec']['volumeName']}"
-    assert api.get(volume)["metadata"]["finalizers"] == ["kubernetes.io/pv-protection"]
+    kept = {"kubernetes.io/pv-protection", "volumes.moorage.io/folder"}
+    assert set(api.get(volume)["metadata"]["finalizers"]) == kept
     await team.drop(f"{team.pods}/hopeless", f"{team.claims}/unused")
     await until(partial(api.missing, volume), timeout=30)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from moorage.client.errors import ClientError, NotFound
 from moorage.client.informer import Informer
 from moorage.client.resource import PERSISTENT_VOLUMES
-from moorage.resources.storage import HOME_FIELD, home_of, is_to_be_emptied
+from moorage.resources.storage import FOLDER_FINALIZER, HOME_FIELD, home_of, is_to_be_emptied
 from moorage_agent.pods.quantities import amount
 from moorage_agent.volumes import sources
 from moorage_agent.volumes.disk import size
@@ -89,7 +89,12 @@ class Keeping:
                 return
             await self._blocking(self._folders.remove, handle)
             self._due.pop(handle, None)
-            await self._node.client.delete(PERSISTENT_VOLUMES, name, uid=volume["metadata"]["uid"])
+            metadata = volume["metadata"]
+            if FOLDER_FINALIZER in (metadata.get("finalizers") or ()):
+                left = [each for each in metadata["finalizers"] if each != FOLDER_FINALIZER]
+                known = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+                await self._node.client.patch(PERSISTENT_VOLUMES, name, {"metadata": {**known, "finalizers": left}})
+            await self._node.client.delete(PERSISTENT_VOLUMES, name, uid=metadata["uid"])
         except NotFound:
             return
         log.info("volume %s is emptied and gone", handle)

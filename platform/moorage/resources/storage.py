@@ -18,6 +18,8 @@ _OLD_DEFAULT_ANNOTATION = "storageclass.beta.kubernetes.io/is-default-class"
 CLAIM_PROTECTION, VOLUME_PROTECTION = "kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"
 CLASS_PROTECTION = "kubernetes.io/vac-protection"
 """Finalizers of claims that pods mount, of volumes that claims have, and of classes of attributes that either has."""
+FOLDER_FINALIZER = "volumes.moorage.io/folder"
+"""Of volumes that are folders of a node: who deletes one by hand does not keep it from being emptied, where it is to be."""
 RECLAIM_POLICIES = ("Delete", "Retain")
 LOCAL_PROVISIONER, LOCAL_DRIVER = "moorage.io/local", "local.moorage.io"
 """Folders of nodes: what classes name, and what volumes of them name (a CSI driver's name may have no slash)."""

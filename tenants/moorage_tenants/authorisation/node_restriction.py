@@ -15,8 +15,10 @@ from typing import Any
 
 from moorage.api.contracts import AdmissionRequest
 from moorage.resources.core.nodes import NODE
+from moorage.resources.core.persistent_volumes import PERSISTENT_VOLUME
 from moorage.resources.core.pods.declaration import POD
 from moorage.resources.kind import Document, FieldError
+from moorage.resources.storage import FOLDER_FINALIZER
 from moorage_tenants import names
 from moorage_tenants.authorisation.static_pods import mirror_refusal
 
@@ -57,6 +59,8 @@ class NodeRestriction:
             return [_refused(why)] if why else ()
         if request.kind.storage == POD.storage:
             return _of_pod(node, document, request.old or {})
+        if request.kind.storage == PERSISTENT_VOLUME.storage:
+            return _of_volume(node, document, request.old or {})
         if request.kind.storage != NODE.storage:
             return ()
         old = request.old or {}
@@ -79,6 +83,23 @@ def _of_pod(node: str, pod: Document, old: Document) -> Sequence[FieldError]:
     if _labels(pod) == _labels(old):
         return ()
     return [_refused(f'node "{node}" cannot update labels through pod status')]
+
+
+def _of_volume(node: str, volume: Document, old: Document) -> Sequence[FieldError]:
+    """Of a volume that is its folder it says that the folder is empty, by taking its finalizer away, and nothing else."""
+    before = [each for each in _metadata(old).get("finalizers") or [] if each != FOLDER_FINALIZER]
+    rest = [{**each, "metadata": {**_metadata(each), **_WRITTEN_BY_THE_API}} for each in (volume, old)]
+    if rest[0] == rest[1] and (_metadata(volume).get("finalizers") or []) == before:
+        return ()
+    return [_refused(f'node "{node}" may only remove the finalizer {FOLDER_FINALIZER} of its volumes')]
+
+
+_WRITTEN_BY_THE_API = dict.fromkeys(("finalizers", "managedFields", "resourceVersion", "generation"))
+
+
+def _metadata(document: Document) -> Mapping[str, Any]:
+    metadata: Mapping[str, Any] = document.get("metadata") or {}
+    return metadata
 
 
 def may_label(key: str) -> bool:

@@ -145,7 +145,7 @@ class NodeRole:
         own = attributes.resource == "persistentvolumes" and attributes.field_selector.get(HOME_FIELD) == node
         if own and attributes.verb in {"list", "watch"} and not attributes.subresource:
             return None
-        allowed = ("get", "delete") if attributes.resource == "persistentvolumes" else ("get",)
+        allowed = ("get", "delete", "patch") if attributes.resource == "persistentvolumes" else ("get",)
         if attributes.subresource or attributes.verb not in allowed or not attributes.name:
             return "can only get individual resources of this type"
         if self._mounts(node, attributes):
@@ -161,7 +161,7 @@ class NodeRole:
             return False
         document = volume.document()
         home = home_of(document) == node
-        if attributes.verb == "delete":
+        if attributes.verb in {"delete", "patch"}:  # what it may patch, NodeRestriction says: its own finalizer
             return home and is_to_be_emptied(document)
         if home:
             return True

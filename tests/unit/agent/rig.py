@@ -35,6 +35,8 @@ class NotingClient:
     objects: dict[tuple[str, str], Document] = field(default_factory=dict)
     statuses: dict[str, Document] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
+    patches: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    """Patches of anything but a status."""
     failing: Exception | None = None
     requests: int = 0
 
@@ -68,6 +70,9 @@ class NotingClient:
             raise self.failing
 
     def _apply(self, name: str, change: Mapping[str, Any]) -> None:
+        if "status" not in change:
+            self.patches.append((name, change))
+            return
         status = self.statuses.setdefault(name, {})
         status.update({key: value for key, value in change["status"].items() if value is not None})
 

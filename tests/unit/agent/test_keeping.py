@@ -93,6 +93,18 @@ async def test_a_released_folder_goes_and_its_volume_after_it(kept: Rig) -> None
     assert kept.client.deleted == [HANDLE]
 
 
+async def test_the_folder_holds_its_volume_back_until_it_is_empty(kept: Rig) -> None:
+    folder = kept.node.volumes.folders.make(volume(), "node-1")
+    released = volume("Released")
+    released["metadata"] |= {"resourceVersion": "7", "finalizers": ["other", "volumes.moorage.io/folder"]}
+    kept.client.objects["persistentvolumes", HANDLE] = released
+    await Keeping(kept.node, list).look(released)
+    assert not folder.exists()
+    known = {"uid": "volume-uid", "resourceVersion": "7"}
+    assert kept.client.patches == [(HANDLE, {"metadata": {**known, "finalizers": ["other"]}})]
+    assert kept.client.deleted == [HANDLE]
+
+
 async def test_a_volume_that_was_never_mounted_goes_too(kept: Rig) -> None:
     kept.client.objects["persistentvolumes", HANDLE] = volume("Released")
     await Keeping(kept.node, list).look(volume("Released"))

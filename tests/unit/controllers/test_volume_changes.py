@@ -202,6 +202,29 @@ def test_a_released_folder_of_a_lost_node_is_given_up(nodes: list[str], left: in
     assert len(virtual.run(main()).all(PERSISTENT_VOLUMES)) == left
 
 
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [
+        ({"phase": "Bound"}, 1),
+        ({"phase": "Released"}, 1),
+        ({"phase": "Released", "persistentVolumeReclaimPolicy": "Retain"}, 0),
+        ({"phase": "Available", "claimRef": None}, 0),
+    ],
+)
+def test_a_folder_holds_its_volume_back_while_it_is_to_be_emptied(changes: dict[str, Any], left: int) -> None:
+    async def main() -> World:
+        world = World(8)
+        world.put(NODES, node())
+        made = volume(**changes)
+        made["metadata"] |= {"finalizers": ["volumes.moorage.io/folder"], "deletionTimestamp": "2026-01-01T00:00:00Z"}
+        world.put(PERSISTENT_VOLUMES, made)
+        if changes["phase"] == "Bound":
+            world.put(PERSISTENT_VOLUME_CLAIMS, claim())
+        return await _run(world)
+
+    assert len(virtual.run(main()).all(PERSISTENT_VOLUMES)) == left
+
+
 def recyclable() -> Document:
     made = volume(phase="Released", csi=None, hostPath={"path": "/srv/v"}, persistentVolumeReclaimPolicy="Recycle")
     made["metadata"]["annotations"] = {recycling.IMAGE_ANNOTATION: "shell:1"}

@@ -31,6 +31,7 @@ from moorage.controllers.volumes.plan import (
     of_claim,
     of_volume,
 )
+from moorage.controllers.volumes.reclaiming import give_up, is_left_alone
 from moorage.controllers.volumes.releasing import Releasing, is_gone
 from moorage.resources import quantity
 from moorage.resources.core.access_modes import storage_class_of
@@ -144,6 +145,8 @@ class VolumesController:
         return DONE
 
     async def _volume(self, volume: Document) -> Outcome:
+        if is_left_alone(volume):
+            return await self._write([give_up(volume)])
         wanted = claim_of(volume)
         where = ObjectKey(str(wanted.get("namespace") or ""), str(wanted.get("name") or ""))
         claim = self._claims.get(*where)

@@ -14,7 +14,7 @@ from moorage.client.resource import PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES
 from moorage.controllers.volumes.matching import asked
 from moorage.controllers.volumes.plan import PROVISIONED_BY, is_delayed
 from moorage.resources.local_volumes import asked_by, why_no_room
-from moorage.resources.storage import LOCAL_DRIVER, LOCAL_PROVISIONER, allows
+from moorage.resources.storage import FOLDER_FINALIZER, LOCAL_DRIVER, LOCAL_PROVISIONER, allows
 
 HOSTNAME = "kubernetes.io/hostname"
 SELECTED_NODE, PROVISIONER = "volume.kubernetes.io/selected-node", "volume.kubernetes.io/storage-provisioner"
@@ -53,7 +53,11 @@ def volume(claim: Document, storage_class: Document, node: Document) -> Document
     return {
         "apiVersion": PERSISTENT_VOLUMES.api_version,
         "kind": PERSISTENT_VOLUMES.kind,
-        "metadata": {"name": name, "annotations": {PROVISIONED_BY: LOCAL_PROVISIONER}},
+        "metadata": {
+            "name": name,
+            "annotations": {PROVISIONED_BY: LOCAL_PROVISIONER},
+            "finalizers": [FOLDER_FINALIZER],
+        },
         "spec": {
             "capacity": {"storage": asked(claim)},
             "accessModes": spec["accessModes"],

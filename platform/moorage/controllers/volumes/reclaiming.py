@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from moorage.client.objects import Document
+from moorage.client import operations
+from moorage.client.objects import Document, is_deleting, key_of, uid_of
+from moorage.client.operations import Operation
+from moorage.client.resource import PERSISTENT_VOLUMES
 from moorage.controllers.volumes import recycling
 from moorage.controllers.volumes.plan import PROVISIONED_BY
+from moorage.resources.storage import FOLDER_FINALIZER, is_to_be_emptied
 
 
 class Problem(NamedTuple):
@@ -14,6 +18,21 @@ class Problem(NamedTuple):
 
     reason: str
     message: str
+
+
+def is_left_alone(volume: Document) -> bool:
+    """Whether the volume is to go, and nobody will empty its folder: it is kept, or never was given to a claim for good."""
+    held = FOLDER_FINALIZER in (volume["metadata"].get("finalizers") or ())
+    bound = (volume.get("status") or {}).get("phase") == "Bound"
+    return is_deleting(volume) and held and not bound and not is_to_be_emptied(volume)
+
+
+def give_up(volume: Document) -> Operation:
+    """The folder holds the volume back no longer."""
+    metadata = volume["metadata"]
+    left = [each for each in metadata.get("finalizers") or () if each != FOLDER_FINALIZER]
+    change = {"metadata": {"uid": uid_of(volume), "resourceVersion": metadata["resourceVersion"], "finalizers": left}}
+    return operations.patch(PERSISTENT_VOLUMES, *key_of(volume), change)
 
 
 def why_not_reclaimed(volume: Document) -> Problem | None:

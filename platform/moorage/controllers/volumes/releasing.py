@@ -13,7 +13,7 @@ from moorage.client.operations import Operation
 from moorage.client.reconcile import DONE, Outcome
 from moorage.client.resource import NODES, PERSISTENT_VOLUMES, PODS, Resource
 from moorage.controllers.volumes import binding, recycling
-from moorage.controllers.volumes.reclaiming import why_not_reclaimed
+from moorage.controllers.volumes.reclaiming import give_up, why_not_reclaimed
 from moorage.resources.storage import home_of, is_to_be_emptied
 
 Write = Callable[[list[Operation | None]], Awaitable[Outcome]]
@@ -52,7 +52,7 @@ class Releasing:
         message = f'node "{node}" is gone, and the volume\'s data with it'
         self._events.record(volume, "Normal", "VolumeDelete", message)
         delete = operations.delete(PERSISTENT_VOLUMES, *key_of(volume), uid=uid_of(volume))
-        return await self._write([delete])
+        return await self._write([give_up(volume), delete])
 
     async def _recycle(self, volume: Document) -> Outcome:
         where = recycling.name_of(volume)

@@ -8,6 +8,7 @@ import pytest
 
 from moorage.api.contracts import AdmissionRequest, Attributes, Identity
 from moorage.resources.core.nodes import NODE
+from moorage.resources.core.persistent_volumes import PERSISTENT_VOLUME
 from moorage.resources.core.pods.declaration import POD
 from moorage.resources.kind import Kind
 from moorage_tenants import names
@@ -103,7 +104,7 @@ async def test_volumes_that_are_folders_of_the_node(town: Town) -> None:
     put("used", "n1", phase="Bound")
     put("kept", "n1", policy="Retain")
     put("far", "n2")
-    for name, verbs in (("done", {"get", "delete"}), ("used", {"get"}), ("kept", {"get"}), ("far", set())):
+    for name, verbs in (("done", {"get", "delete", "patch"}), ("used", {"get"}), ("kept", {"get"}), ("far", set())):
         for verb in ("get", "delete", "patch", "update", "list"):
             assert await may(town, verb, "persistentvolumes", "", name) == (verb in verbs), (verb, name)
 
@@ -265,6 +266,27 @@ async def refusals(kind: Kind, new: dict[str, Any], old: dict[str, Any] | None, 
         view=None,  # type: ignore[arg-type]  # not looked at
     )
     return [error.message for error in await NodeRestriction().validate(request)]
+
+
+def folder(*finalizers: str, **more: Any) -> dict[str, Any]:
+    metadata = {"name": "v", "finalizers": list(finalizers), "resourceVersion": "1"}
+    return {"metadata": metadata, "spec": {"claimRef": {"name": "old"}}, "status": {"phase": "Released"}, **more}
+
+
+@pytest.mark.parametrize(
+    ("new", "allowed"),
+    [
+        (folder("other"), True),
+        (folder(), False),
+        (folder("other", "volumes.moorage.io/folder"), False),
+        (folder("other", spec={"claimRef": {"name": "another"}}), False),
+        (folder("other", status={"phase": "Available"}), False),
+    ],
+)
+async def test_of_a_volume_it_takes_its_own_finalizer_away_only(new: dict[str, Any], allowed: bool) -> None:
+    new["metadata"] |= {"resourceVersion": "2", "managedFields": [{}]}
+    found = await refusals(PERSISTENT_VOLUME, new, folder("volumes.moorage.io/folder", "other"))
+    assert bool(found) is not allowed
 
 
 def node(labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
