@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
-FIRST_METRIC, FIRST_TUNNELS = 0x100000, 4096
+FIRST_METRIC, FIRST_TUNNELS, TUNNELS_END = 0x100000, 4096, 1 << 24
 """Beyond what administrators choose by hand."""
 
 
@@ -30,7 +30,7 @@ class Names(NamedTuple):
 def names(cluster: str, node: str) -> Names:
     """The names of one node of one cluster."""
     mark = hashlib.sha256(f"{cluster}/{node}".encode()).hexdigest()[:5]
-    tunnels = int.from_bytes(hashlib.sha256(cluster.encode()).digest()[:2], "big")
+    tunnels = int.from_bytes(hashlib.sha256(cluster.encode()).digest()[:4], "big") % (TUNNELS_END - FIRST_TUNNELS)
     metric = FIRST_METRIC + int(mark, 16)
     tunnel = f"m{hashlib.sha256(cluster.encode()).hexdigest()[:5]}v"
     return Names(f"moorage-{mark}", f"m{mark}p", f"m{mark}g", tunnel, metric, FIRST_TUNNELS + tunnels)
