@@ -87,7 +87,7 @@ ipaddresses.networking.k8s.io              -   -    -        -        -      -  
 networkpolicies.networking.k8s.io          -   glw  glwcupdx glwcupdx -      -     glwcupdxLWCX
 servicecidrs.networking.k8s.io             -   -    -        -        glw    glw   glwcupdx
 servicecidrs.networking.k8s.io/status      -   -    -        -        -      -     gup
-runtimeclasses.node.k8s.io                 -   -    -        -        -      -     glwcupdx
+runtimeclasses.node.k8s.io                 -   -    -        -        glw    glw   glwcupdx
 poddisruptionbudgets.policy                -   glw  glwcupdx glwcupdx -      -     glwcupdxLWCX
 poddisruptionbudgets.policy/status         -   g    g        g        -      -     gup
 clusterrolebindings.rbac.authorization.k8s.io - -   -        -        -      -     glwpdx
