@@ -184,7 +184,7 @@ async def test_a_pod_that_somebody_holds_back_ends_and_says_how(rig: Rig) -> Non
 
     def over(status: Document) -> bool:
         held = {one["type"]: one["status"] for one in status["conditions"]}
-        return status["phase"] == "Succeeded" and held["PodReadyToStartContainers"] == "False"
+        return bool(status["phase"] == "Succeeded" and held["PodReadyToStartContainers"] == "False")
 
     pod = await rig.until("held", over)
     assert [one["name"] for one in pod["status"]["containerStatuses"]] == ["a", "b"]
