@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.client.objects import Document, timestamp
+from moorage.controllers.nodes import zones
 from moorage.controllers.nodes.eviction import leave_at
 from moorage.controllers.nodes.health import seen, sign_of_life, silent_conditions
 from moorage.controllers.nodes.pod_gc import surplus_finished
@@ -92,6 +94,40 @@ def test_taints_come_to_rest(ready: str | None, present: list[tuple[str, str]], 
         assert wanted_taints(node, evict=evict, now=NOW) is None
     assert {pair for pair in present if pair[0] == "mine"} <= {
         (each["key"], each["effect"]) for each in node["spec"]["taints"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("ready", "unready", "state"),
+    [
+        (0, 0, zones.State.NORMAL),
+        (5, 0, zones.State.NORMAL),
+        (1, 2, zones.State.NORMAL),
+        (2, 3, zones.State.PARTIAL),
+        (3, 3, zones.State.NORMAL),
+        (0, 1, zones.State.FULL),
+    ],
+)
+def test_a_zone_is_disturbed_when_most_of_several_nodes_are_silent(ready: int, unready: int, state: str) -> None:
+    assert zones.state_of(ready, unready) is state
+
+
+def test_pods_leave_a_disturbed_zone_slowly_or_not_at_all() -> None:
+    assert zones.pause(zones.State.NORMAL, 3, 10.0) == zones.pause(zones.State.FULL, 3, 10.0) == 10.0
+    assert zones.pause(zones.State.PARTIAL, 50, 10.0) == math.inf
+    assert zones.pause(zones.State.PARTIAL, 51, 10.0) == 100.0
+
+
+def test_zones_are_counted_apart() -> None:
+    def node(zone: str) -> Document:
+        labels = {"topology.kubernetes.io/region": "r", "topology.kubernetes.io/zone": zone} if zone else {}
+        return {"metadata": {"name": "n", "labels": labels}}
+
+    found = zones.states([(node("a"), True), (node("a"), False), (node("b"), False), (node(""), True)])
+    assert found == {
+        ("r", "a"): (zones.State.NORMAL, 2),
+        ("r", "b"): (zones.State.FULL, 1),
+        ("", ""): (zones.State.NORMAL, 1),
     }
 
 

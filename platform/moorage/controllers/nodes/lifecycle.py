@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+from collections.abc import Mapping
 
 from moorage.client import operations
 from moorage.client.errors import ClientError, Conflict, NotFound
@@ -17,8 +19,10 @@ from moorage.client.objects import Document, condition, key_of, timestamp, uid_o
 from moorage.client.operations import Operation
 from moorage.client.resource import LEASES, NODES, PODS
 from moorage.controllers.context import Context
+from moorage.controllers.nodes import zones
 from moorage.controllers.nodes.health import Seen, is_ready, seen, sign_of_life, silent_conditions
 from moorage.controllers.nodes.taints import silence_taint, wanted_taints, without_eviction
+from moorage.controllers.nodes.zones import State
 from moorage.controllers.pods import NODE_INDEX, index_nodes
 
 log = logging.getLogger(__name__)
@@ -41,7 +45,8 @@ class NodeLifecycleController:
         self._leases = context.informers.get(LEASES, LEASE_NAMESPACE)
         self._events = EventRecorder(context.client, "node-controller", clock=context.clock)
         self._seen: dict[str, Seen] = {}
-        self._next_eviction = 0.0
+        self._evicted_at: dict[tuple[str, str], float] = {}
+        self._zones: Mapping[tuple[str, str], tuple[State, int]] = {}
         self._wake = asyncio.Event()
         index_nodes(self._pods)
         self._nodes.add_handler(self._changed)
@@ -73,7 +78,9 @@ class NodeLifecycleController:
         names = {node["metadata"]["name"] for node in nodes}
         self._seen = {name: sighting for name, sighting in self._seen.items() if name in names}
         silent = {node["metadata"]["name"]: self._silent(node, loop_now) for node in nodes}
-        any_ready = any(is_ready(node) and not silent[node["metadata"]["name"]] for node in nodes)
+        well = [(node, is_ready(node) and not silent[node["metadata"]["name"]]) for node in nodes]
+        self._follow_zones(zones.states(well))
+        any_ready = any(ready for _, ready in well)
         for node in nodes:
             steps += self._steps(node, silent[node["metadata"]["name"]], any_ready, loop_now)
         if not steps:
@@ -115,15 +122,26 @@ class NodeLifecycleController:
         return operations.patch(NODES, "", name, change, subresource="status")
 
     def _may_evict(self, node: Document, loop_now: float) -> bool:
-        """Whether this node may begin to lose its pods now: one node each ``eviction_interval`` seconds."""
+        """Whether this node may begin to lose its pods now: one node of a zone each ``eviction_interval`` seconds, later or never
+        where much of the zone is not ready.
+        """
         key = silence_taint(node)
         taints = (node.get("spec") or {}).get("taints") or ()
         if any(taint.get("key") == key and taint.get("effect") == "NoExecute" for taint in taints):
             return True
-        if loop_now < self._next_eviction:
+        zone = zones.zone_of(node)
+        state, size = self._zones.get(zone, (State.NORMAL, 1))
+        pause = zones.pause(state, size, self._options.eviction_interval)
+        if pause == math.inf or loop_now < self._evicted_at.get(zone, -math.inf) + pause:
             return False
-        self._next_eviction = loop_now + self._options.eviction_interval
+        self._evicted_at[zone] = loop_now
         return True
+
+    def _follow_zones(self, now: Mapping[tuple[str, str], tuple[State, int]]) -> None:
+        for zone, (state, size) in now.items():
+            if state is not self._zones.get(zone, (State.NORMAL, 0))[0]:
+                log.warning("zone %s of %d nodes is in state %s", "/".join(zone) or "without a name", size, state)
+        self._zones = now
 
     def _pods_not_ready(self, node: str, now: float) -> list[Operation]:
         """Pods of a silent node get no traffic: their Ready condition turns False."""
