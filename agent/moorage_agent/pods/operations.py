@@ -42,8 +42,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-OOM_SCORE = "oom_score_adj"
-"""In the sentence of an engine that was refused a score."""
+OOM_SCORES = ("oom_score_adj", "can't get final child's PID from pipe: EOF")
+"""Parts of an engine's sentence where the kernel refuses a score: runc writes it before all else, and only its log says so."""
 FINALIZERS = 10.0
 """Seconds after which an object that still exists is deleted again."""
 LOG_TAIL, LOG_BYTES = 80, 2048
@@ -260,7 +260,7 @@ class Operations:
         except EngineUnavailable:
             raise
         except EngineError as error:
-            if OOM_SCORE in str(error) and self._node.least_oom_score < 0:
+            if any(part in str(error) for part in OOM_SCORES) and self._node.least_oom_score < 0:
                 await self._give_up_scores(name, identity)
                 raise
             words = redaction.told(str(error), worker.container(name))
