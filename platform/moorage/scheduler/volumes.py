@@ -45,6 +45,8 @@ class Volumes:
         pods.add_index(_USED, _used)
         volumes.add_index(_CLASS, lambda volume: [storage_class_of(volume)])
         volumes.add_index(_HOME, lambda volume: [home_of(volume)])
+        volumes.add_handler(self._volume_changed)
+        self._folders: dict[str, tuple[int, frozenset[ObjectKey]]] = {}
 
     def judge(self, pod: PodInfo) -> Verdict:
         """What the pod's claims say about nodes, as of now."""
@@ -100,8 +102,7 @@ class Volumes:
         """Whether the node's disk holds ``new`` more bytes beside what its folders were promised, made or not yet."""
         if row.disk is None:
             return True
-        taken = sum(map(size_of, self._volumes.by_index(_HOME, row.name)))
-        made = {(each.get("namespace"), each.get("name")) for each in self._held(row.name)}
+        taken, made = self._made(row.name)
         coming: dict[ObjectKey, int] = {}
         for other in row.pods.values():
             for name in other.claims if other.uid != pod.uid else ():
@@ -111,10 +112,20 @@ class Volumes:
                     coming[key] = asked_by(claim)
         return taken + sum(coming.values()) + new <= row.disk
 
-    def _held(self, node: str) -> Iterator[Mapping[str, Any]]:
-        """The claims that the node's folders are for."""
-        for volume in self._volumes.by_index(_HOME, node):
-            yield volume["spec"].get("claimRef") or {}
+    def _made(self, node: str) -> tuple[int, frozenset[ObjectKey]]:
+        """How much the node's folders were promised, and the claims that they are for."""
+        known = self._folders.get(node)
+        if known is None:
+            there = self._volumes.by_index(_HOME, node)
+            held = (each["spec"].get("claimRef") or {} for each in there)
+            claims = frozenset(ObjectKey(each.get("namespace", ""), each.get("name", "")) for each in held)
+            known = self._folders[node] = sum(map(size_of, there)), claims
+        return known
+
+    def _volume_changed(self, old: Document | None, new: Document | None) -> None:
+        for volume in (old, new):
+            if volume is not None:
+                self._folders.pop(home_of(volume), None)
 
     def _class(self, claim: Document) -> Document:
         return self._classes.get("", storage_class_of(claim)) or {}

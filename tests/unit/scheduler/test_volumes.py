@@ -24,6 +24,9 @@ class Cache:
         self._documents = documents
         self._indexes: dict[str, Any] = {}
 
+    def replace(self, *documents: Document) -> None:
+        self._documents = documents
+
     def get(self, namespace: str, name: str) -> Document | None:
         for each in self._documents:
             metadata = each["metadata"]
@@ -33,6 +36,9 @@ class Cache:
 
     def add_index(self, name: str, index: Any) -> None:
         self._indexes[name] = index
+
+    def add_handler(self, handler: Any) -> None:
+        self.handler = handler
 
     def by_index(self, name: str, value: object) -> list[Document]:
         return [each for each in self._documents if value in list(self._indexes[name](each))]
@@ -131,6 +137,21 @@ def test_a_nodes_disk_is_promised_once() -> None:
     found = placer(nodes, claims, [there], classes).place([user(f"p{n}", f"data-{n}") for n in range(4)])
     assert sorted(each.node for each in found) == ["", "n1", "n2", "n2"]
     assert [each.message for each in found if not each.node] == [f"0/2 nodes are available: 2 {NO_ROOM}."]
+    storing = Cache(there)
+    judge = Volumes(
+        cast(Informer, Cache(*claims)),
+        cast(Informer, storing),
+        cast(Informer, Cache(*classes)),
+        cast(Informer, Cache()),
+        {},
+    ).judge
+    (_, fits) = judge(user("p", "data-0")).checks[-1]
+    row = nodes.rows[nodes.by_name["n1"]]
+    assert not fits(row)
+    storing.replace()
+    storing.handler(there, None)
+    row.pods.clear()
+    assert fits(row)
     (silent,) = placer(table(node("n3")), claims, (), classes).place([user("p", "data-0")])
     assert silent.node == "n3"
 
