@@ -20,6 +20,7 @@ Why = tuple[str, str]
 
 FINE: Why = ("", "")
 COMPLETED: Why = ("PodCompleted", "")
+FAILED: Why = ("PodFailed", "")
 
 
 def timestamp(at: float) -> str:
@@ -44,13 +45,16 @@ def pod_conditions(
     wanted = [
         ("PodReadyToStartContainers", seen.sandbox() is not None, FINE),
         ("Initialized", complete in (FINE, COMPLETED), complete),
-        ("ContainersReady", ready == FINE, ready),
         ("Ready", gates == FINE, gates),
+        ("ContainersReady", ready == FINE, ready),
+        ("PodScheduled", True, FINE),
     ]
     wanted += [(name, True, why) for name, why in _resizing(pod, seen)]
-    since = outcome.begun_anew(pod, seen)
-    if since:
-        wanted.append(("AllContainersRestarting", any(one.container.created < since for one in seen.running()), FINE))
+    if outcome.may_begin_anew(pod):
+        since = outcome.begun_anew(pod, seen)
+        going = any(one.container.created < since for one in seen.running())
+        over = COMPLETED if phase == "Succeeded" else (FAILED if phase == "Failed" else FINE)
+        wanted.append(("AllContainersRestarting", going, over))
     if seen.verdict is not None and seen.verdict.reason == "Evicted":
         wanted.append(("DisruptionTarget", True, ("TerminationByKubelet", seen.verdict.message)))
     old = {one["type"]: one for one in (pod.get("status") or {}).get("conditions") or ()}
@@ -71,7 +75,7 @@ def _containers_ready(pod: Pod, phase: str, statuses: Sequence[Document], inits:
     if phase == "Succeeded":
         return COMPLETED
     if phase == "Failed":
-        return "PodFailed", ""
+        return FAILED
     sidecars = _sidecars(pod)
     counted = [*(one for one in inits if one["name"] in sidecars), *statuses]
     unready = [one["name"] for one in counted if not one["ready"]]

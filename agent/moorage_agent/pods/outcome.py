@@ -26,6 +26,15 @@ def restarts(pod: Mapping[str, Any], container: Mapping[str, Any], last: Attempt
     return policy == "Always" or (policy == "OnFailure" and last.exit_code != 0)
 
 
+def may_begin_anew(pod: Mapping[str, Any]) -> bool:
+    """Whether an exit of one of the pod's containers may start all of them anew (KEP-5532)."""
+    return any(
+        rule.get("action") == RESTART_ALL
+        for one in (*init_containers(pod), *containers(pod))
+        for rule in one.get("restartPolicyRules") or ()
+    )
+
+
 def begun_anew(pod: Mapping[str, Any], seen: Observed) -> float:
     """When the last end of a container asked for all of them to start anew (KEP-5532), seconds since the epoch; 0.0: never.
 

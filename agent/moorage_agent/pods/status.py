@@ -35,7 +35,7 @@ class HostFacts(NamedTuple):
 
 
 def pod_status(pod: Pod, seen: Observed, plan: Plan, now: float, host: HostFacts, describe: Describe) -> Document:
-    """The status that the agent answers for. Conditions of others (``PodScheduled``) are not in it: they stay as they are."""
+    """The status that the agent answers for. Conditions of others are not in it: they stay as they are."""
     old = pod.get("status") or {}
     ready_to_run = outcome.initialized(pod, seen)
     statuses = [

@@ -254,6 +254,8 @@ def _unschedulable(pod: Document, message: str, now: float) -> Operation | None:
     """The patch that says why in the pod's PodScheduled condition; None where it says so already."""
     old = condition(pod, "PodScheduled") or {}
     entry = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    if "generation" in pod["metadata"]:
+        entry["observedGeneration"] = pod["metadata"]["generation"]
     if all(old.get(field) == value for field, value in entry.items()):
         return None
     since = old.get("lastTransitionTime") if old.get("status") == "False" else None

@@ -25,7 +25,9 @@ async def test_a_pod_runs_and_goes(rig: Rig) -> None:
     assert entry["state"]["running"]["startedAt"]
     assert entry["containerID"] == f"docker://{rig.containers(pod, 'c')[0]}"
     conditions = {one["type"]: one["status"] for one in status["conditions"]}
-    assert conditions == dict.fromkeys(("PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready"), "True")
+    told = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+    assert conditions == dict.fromkeys(told, "True")
+    assert {one["observedGeneration"] for one in status["conditions"]} == {1}
     assert len(rig.containers(pod, running=True)) == 2
     await rig.event("web", "Started")
     found = await rig.events("web")

@@ -45,6 +45,7 @@ def test_a_pod_that_is_being_made() -> None:
         "Initialized": ("True", None),
         "ContainersReady": ("False", "ContainersNotReady"),
         "Ready": ("False", "ContainersNotReady"),
+        "PodScheduled": ("True", None),
     }
 
 
