@@ -309,3 +309,16 @@ async def test_events_are_counted(filled: Kubectl, api: Rest, space: str, image:
     told = filled("describe", "pod", "fails")
     assert re.search(r"Normal +Created +\S+ \(x\d+ over \S+\) +kubelet +.*[Cc]reated", told), told
     filled("delete", "pod", "fails", "--now")
+
+
+def test_the_parts_of_the_control_plane(filled: Kubectl) -> None:
+    header, *rows = filled("get", "componentstatuses").splitlines()[-4:]
+    assert header.split() == ["NAME", "STATUS", "MESSAGE", "ERROR"]
+    assert [row.split() for row in rows] == [
+        ["controller-manager", "Healthy", "ok"],
+        ["etcd-0", "Healthy", "ok"],
+        ["scheduler", "Healthy", "ok"],
+    ]
+    (condition,) = filled.json("get", "cs", "scheduler")["conditions"]
+    assert condition == {"type": "Healthy", "status": "True", "message": "ok"}
+    assert 'componentstatuses "none" not found' in filled.attempt("get", "cs", "none").err

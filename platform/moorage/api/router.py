@@ -150,7 +150,7 @@ class Router:
             if decision.visible is None or request.verb not in ("list", "watch"):
                 raise denied(attributes, decision)
             only = only.narrowed(decision.visible)
-        handler = routes.collection(request.kind.group, request.verb)
+        handler = routes.collection(request.kind, request.verb)
         if handler is None or request.verb not in request.kind.verbs:
             raise method_not_allowed()
         await handler(self._service, request, options, only)

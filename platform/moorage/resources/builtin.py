@@ -29,6 +29,7 @@ from moorage.resources import (
     tenancy,
 )
 from moorage.resources.core import (
+    component_statuses,
     configmaps,
     endpoints,
     limit_ranges,
@@ -49,6 +50,7 @@ from moorage.resources.devices import kinds as devices
 from moorage.resources.registry import Registry
 
 BUILTIN = (
+    component_statuses.COMPONENT_STATUS,
     configmaps.CONFIG_MAP,
     endpoints.ENDPOINTS,
     core_events.EVENT,

@@ -13,6 +13,7 @@ from moorage.api.request import Request
 from moorage.api.service import Service
 from moorage.api.transactions import endpoint
 from moorage.api.verbs import (
+    components,
     connecting,
     deleting,
     finalizing,
@@ -24,6 +25,7 @@ from moorage.api.verbs import (
     watching,
     writing,
 )
+from moorage.resources.kind import Kind
 
 CollectionVerb = Callable[[Service, Request, ListOptions, Filter], Awaitable[None]]
 ObjectVerb = Callable[[Service, Request], Awaitable[None]]
@@ -79,14 +81,19 @@ OWN: dict[tuple[str, str], ObjectVerb] = {
 }
 """Kinds that are carried out instead of kept, by (group, plural)."""
 
-COMPUTED = frozenset(("metrics.k8s.io",))
-"""Groups whose objects are found out when somebody asks."""
+COMPUTED: dict[tuple[str, str], tuple[CollectionVerb, ObjectVerb]] = {
+    ("", "componentstatuses"): (components.list_components, components.get_component),
+    ("metrics.k8s.io", "nodes"): (usage.list_usage, usage.get_usage),
+    ("metrics.k8s.io", "pods"): (usage.list_usage, usage.get_usage),
+}
+"""Kinds whose objects are found out when somebody asks, by (group, plural): what lists, and what gets one."""
 
 
-def collection(group: str, verb: str) -> CollectionVerb | None:
+def collection(kind: Kind, verb: str) -> CollectionVerb | None:
     """What serves a verb on a collection."""
-    if group in COMPUTED:
-        return usage.list_usage if verb == "list" else None
+    computed = COMPUTED.get((kind.group, kind.plural))
+    if computed is not None:
+        return computed[0] if verb == "list" else None
     return COLLECTION.get(verb)
 
 
@@ -113,8 +120,9 @@ async def serve(service: Service, request: Request, refused: Decision | None) ->
         await writing.create(service, request, refused)
         return
     handler = OBJECT.get((request.subresource, request.verb))
-    if kind.group in COMPUTED:
-        handler = usage.get_usage if request.verb == "get" else None
+    computed = COMPUTED.get((kind.group, kind.plural))
+    if computed is not None:
+        handler = computed[1] if request.verb == "get" else None
     if handler is None:
         raise not_allowed()
     verbs = kind.subresources[request.subresource].verbs if request.subresource else kind.verbs

@@ -102,4 +102,4 @@ def sockets(app: MoorageApp) -> list[str]:
     """Paths of WebSockets, the pod and the node called "there"."""
     pods = (f"/api/v1/namespaces/there/pods/there/{name}" for name in streams.SERVED)
     nodes = (f"/apis/moorage.io/v1/nodes/there/{name}" for name in app.node_sockets)
-    return [*pods, *nodes]
+    return [*pods, "/api/v1/namespaces/there/services/there/proxy", *nodes]

@@ -11,6 +11,7 @@ COLUMNS = ("any", "view", "edit", "own", "node", "other", "ctl")
 
 RESOURCES = """
                                            any view edit     own      node   other ctl
+componentstatuses                          -   -    -        -        -      -     -
 configmaps                                 -   glw  glwcupdx glwcupdx g      -     glwcupdxLWCX
 endpoints                                  -   glw  glw      glw      -      -     glwcupdxLWCX
 events                                     -   glw  glwcupdx glwcupdx cupC   cupC  glwcupdxLWCX
@@ -171,6 +172,8 @@ SOCKETS = """
 /api/v1/namespaces/there/pods/there/attach       edit own admin
 /api/v1/namespaces/there/pods/there/portforward  edit own admin
 /api/v1/namespaces/there/pods/there/log          view edit own admin
+/api/v1/namespaces/there/pods/there/proxy        edit own admin
+/api/v1/namespaces/there/services/there/proxy    edit own admin
 /apis/moorage.io/v1/nodes/there/tunnel           node admin
 /apis/moorage.io/v1/nodes/there/dial
 """
