@@ -123,6 +123,7 @@ class PodWorker:
         """The API shows the pod anew."""
         if self._allocated is None:
             self._allocated = resizing.recorded(pod)
+        self._forget_images(pod)
         self._asked = pod
         self.pod = resizing.granted(pod, self._allocated)
         metadata = pod["metadata"]
@@ -132,6 +133,18 @@ class PodWorker:
                 grace = pod["spec"].get("terminationGracePeriodSeconds", 30)
             self._end(Termination(float(grace)))
         self.wake()
+
+    def _forget_images(self, pod: Mapping[str, Any]) -> None:
+        """What is known of the images of containers that have another one now, failed pulls and their back-off among it."""
+        before = {one["name"]: one.get("image") for one in every_container(self._asked)}
+        for one in every_container(pod):
+            name = one["name"]
+            if name in before and before[name] != one.get("image"):
+                self.images.pop(name, None)
+                self.failures.pop(name, None)
+                self.failures.pop(f"image {name}", None)
+                if name in self._fetches:
+                    self._fetches[name].cancel()
 
     def vanish(self, orphaned: float | None = None) -> None:
         """The API has the pod no more. ``orphaned`` is the grace of one that nobody asked to end before."""

@@ -145,6 +145,13 @@ async def test_a_resize_that_was_put_off_is_granted_when_there_is_room(
     assert worker.container("c")["resources"] == {"requests": {"cpu": "900m"}}
 
 
+async def test_another_image_does_not_wait_for_the_last_ones_back_off(rig: Rig) -> None:
+    worker = rig.start(pod(container(image="none:1")))
+    await until(lambda: (state := worker.images.get("c")) is not None and state.failure is not None)
+    worker.update(pod(container(image="app:1")))
+    await until(lambda: runs(rig, worker), timeout=5)
+
+
 async def test_a_container_that_hangs_in_its_start_does_not_hold_up_the_others(rig: Rig) -> None:
     worker = rig.start(pod(fake("a", hang="start"), fake("b")))
     await until(lambda: runs(rig, worker, "b"))
