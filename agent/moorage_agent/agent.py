@@ -181,6 +181,7 @@ class Agent:
             runtime.check,
             means.reported,
             lambda: document.Network(network.ready.is_set(), network.lacks),
+            recorder,
             lease_interval=options.lease_interval,
             lease_duration=options.lease_duration,
             status_interval=options.status_interval,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from moorage.client.objects import timestamp
 from moorage_agent.node.machine import Pressure
@@ -119,6 +119,37 @@ def _connected(network: Network) -> tuple[str, str, str, str]:
     if network.lacks:
         return "NetworkUnavailable", "False", "EngineBridge", network.lacks
     return "NetworkUnavailable", "False", "NetworkIsUp", "pods are connected"
+
+
+_TOLD = {
+    ("MemoryPressure", "True"): "NodeHasInsufficientMemory",
+    ("MemoryPressure", "False"): "NodeHasSufficientMemory",
+    ("DiskPressure", "True"): "NodeHasDiskPressure",
+    ("DiskPressure", "False"): "NodeHasNoDiskPressure",
+    ("PIDPressure", "True"): "NodeHasInsufficientPID",
+    ("PIDPressure", "False"): "NodeHasSufficientPID",
+    ("Ready", "True"): "NodeReady",
+    ("Ready", "False"): "NodeNotReady",
+}
+
+
+def news(
+    name: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> list[tuple[Literal["Normal", "Warning"], str, str]]:
+    """(type, reason, message) of the events that a change of status is worth, in the kubelet's words. A new node tells of its
+    pressures, and not that it is not ready yet.
+    """
+    told: list[tuple[Literal["Normal", "Warning"], str, str]] = []
+    boot, before = new["nodeInfo"].get("bootID"), (old.get("nodeInfo") or {}).get("bootID")
+    if before and before != boot:
+        told.append(("Warning", "Rebooted", f"Node {name} has been rebooted, boot id: {boot}"))
+    known = {one["type"]: one["status"] for one in old.get("conditions") or ()}
+    for one in new["conditions"]:
+        reason = _TOLD.get((one["type"], one["status"]))
+        first = one["type"] == "Ready" and one["type"] not in known
+        if reason and known.get(one["type"]) != one["status"] and not (first and one["status"] == "False"):
+            told.append(("Normal", reason, f"Node {name} status is now: {reason}"))
+    return told
 
 
 def differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

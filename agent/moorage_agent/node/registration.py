@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from moorage.client.api import ApiClient
 from moorage.client.errors import AlreadyExists, ClientError, NotFound
@@ -16,6 +16,7 @@ from moorage.client.objects import micro_timestamp
 from moorage.client.resource import LEASES, NODES
 from moorage_agent.node import document
 from moorage_agent.node.machine import Pressure
+from moorage_agent.pods.node import Recorder
 from moorage_agent.waiting import happened
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Registration:
         check_engine: Callable[[], Awaitable[document.Engine]],
         check_machine: Callable[[], Pressure],
         check_network: Callable[[], document.Network],
+        recorder: Recorder,
         *,
         lease_interval: float = 10.0,
         lease_duration: int = 40,
@@ -47,6 +49,7 @@ class Registration:
     ) -> None:
         """``back`` is called when the API answers again after it has not for a while."""
         self._back = back
+        self._recorder = recorder
         self._client = client
         self._about = about
         self._check_engine = check_engine
@@ -76,6 +79,7 @@ class Registration:
 
     async def run_status(self) -> None:
         """Register, then write the status when it changes and now and then. Until cancelled."""
+        self._tell("Normal", "Starting", "Starting kubelet.")
         while True:
             self.engine = await self._check_engine()
             try:
@@ -110,7 +114,7 @@ class Registration:
     def _returned(self, silent: float) -> None:
         """Others may have taken the node for dead meanwhile, and have written so: the whole status is written anew."""
         log.warning("node %s could not renew its lease for %.0f s; it is back", self._about.name, silent)
-        self._written_at = 0.0
+        self._written = None
         self.check_soon()
         self._back()
 
@@ -128,6 +132,14 @@ class Registration:
             self._written = None  # somebody deleted the Node while its agent lives: it comes back
             raise
         self._written, self._written_at = new, now
+        for kind, reason, message in document.news(self._about.name, old, new):
+            self._tell(kind, reason, message)
+
+    def _tell(self, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+        name = self._about.name
+        self._recorder.record(
+            {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "uid": name}}, kind, reason, message
+        )
 
     async def _register(self) -> None:
         """Make the Node, or bring its labels up to date; taints and what others wrote stay."""
@@ -141,7 +153,7 @@ class Registration:
             found = await self._client.patch(NODES, about.name, change)
         self._uid = str(found["metadata"]["uid"])
         status: Mapping[str, Any] = found.get("status") or {}
-        self._written = {"conditions": status.get("conditions") or []}
+        self._written = {name: status[name] for name in ("conditions", "nodeInfo") if status.get(name)}
         self._written_at = 0.0
 
     async def _renew(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from moorage.client import operations
 from moorage.client.api import ApiClient
-from moorage.client.errors import ClientError, NotFound, is_temporary
+from moorage.client.errors import ClientError, Forbidden, NotFound, is_temporary
 from moorage.client.objects import Document, timestamp
 from moorage.client.resource import EVENTS
 
@@ -29,6 +29,9 @@ BURST, REFILL = 25.0, 1 / 300.0
 BATCH = 500
 PENDING = 20_000
 """Events that may wait to be written; above that, new ones are dropped and the loss is logged."""
+
+EARLY = 10.0
+"""Seconds for which a refusal of everything is taken for one that passes."""
 
 _Key = tuple[str, ...]
 
@@ -68,6 +71,7 @@ class EventRecorder:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._pending: dict[_Key, _Known] = {}
         self._wake = asyncio.Event()
+        self._refused_since: float | None = None
         self.dropped = 0
 
     def record(self, about: Mapping[str, Any], kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
@@ -109,13 +113,14 @@ class EventRecorder:
             try:
                 outcome = await self._client.batch([_operation(known) for known in batch])
             except ClientError as error:
-                if is_temporary(error):
+                if is_temporary(error) or self._is_early(error):
                     self._keep(keys, batch)
                     log.info("%d events wait: %s", len(self._pending), error)
                     return
                 self.dropped += len(batch)
                 log.warning("%d events lost: %s", len(batch), error)
                 return
+            self._refused_since = None
             for key, known, result in zip(keys, batch, outcome.results, strict=True):
                 if result.ok:
                     known.written = True
@@ -126,6 +131,15 @@ class EventRecorder:
                     self._known.pop(key, None)
                     self.dropped += 1
                     log.debug("event lost: %s", result.error)
+
+    def _is_early(self, error: ClientError) -> bool:
+        """Whether the right to write events may not have been given yet: a new installation gives it while its parts start."""
+        if not isinstance(error, Forbidden):
+            return False
+        now = self._clock()
+        if self._refused_since is None:
+            self._refused_since = now
+        return now - self._refused_since < EARLY
 
     def _keep(self, keys: list[_Key], batch: list[_Known]) -> None:
         """Put back what an outage kept from being written: it is written with the next flush, which comes after a pause."""

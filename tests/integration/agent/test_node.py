@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moorage.client.resource import LEASES, NODES
+from moorage.client.resource import EVENTS, LEASES, NODES
 from tests.integration.agent.rig import Document, Rig
 from tests.support.wait import until
 
@@ -32,6 +32,13 @@ async def test_the_node_is_registered_with_what_it_has(rig: Rig) -> None:
     }
     assert status["nodeInfo"]["operatingSystem"] == "linux"
     assert ready(node)["status"] == "True"
+
+    async def told() -> bool:
+        events = (await rig.client.list(EVENTS, "default", fields={"involvedObject.name": rig.node})).items
+        assert {"Starting", "NodeHasSufficientMemory", "NodeReady"} <= {one["reason"] for one in events}, events
+        return True
+
+    await until(told)
     lease = await until(lambda: rig.client.get(LEASES, rig.node, "kube-node-lease"))
     assert lease["spec"]["holderIdentity"] == rig.node
     assert lease["spec"]["leaseDurationSeconds"] == 40

@@ -54,3 +54,26 @@ async def test_everything_that_is_wrong_is_told() -> None:
     assert status == "False"
     assert message.startswith("[container runtime is down: ")
     assert message.endswith(", PLEG is not healthy: pleg was last seen active 3m20s ago; threshold is 3m0s]")
+
+
+def test_changes_of_a_node_are_told_in_the_kubelets_words() -> None:
+    def status(engine: document.Engine, pressure: Pressure, boot: str = "one") -> dict[str, Any]:
+        return {"nodeInfo": {"bootID": boot}, "conditions": document.conditions({}, engine, pressure, 100.0)}
+
+    down, up = document.Engine(False, "why"), document.Engine(True)
+    first = [reason for _, reason, _ in document.news("n", {}, status(down, Pressure()))]
+    assert first == ["NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID"]
+    told = document.news("n", status(down, Pressure()), status(up, Pressure(disk=True, pids=True)))
+    assert told == [
+        ("Normal", "NodeHasDiskPressure", "Node n status is now: NodeHasDiskPressure"),
+        ("Normal", "NodeHasInsufficientPID", "Node n status is now: NodeHasInsufficientPID"),
+        ("Normal", "NodeReady", "Node n status is now: NodeReady"),
+    ]
+    assert document.news("n", status(up, Pressure()), status(up, Pressure())) == []
+    assert document.news("n", status(up, Pressure()), status(up, Pressure(), boot="two")) == [
+        ("Warning", "Rebooted", "Node n has been rebooted, boot id: two")
+    ]
+    unknown = {"conditions": [{"type": "Ready", "status": "Unknown"}], "nodeInfo": {"bootID": "one"}}
+    assert ("Normal", "NodeReady", "Node n status is now: NodeReady") in document.news(
+        "n", unknown, status(up, Pressure())
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from moorage.client.errors import AlreadyExists, ApiError, Conflict, NotFound, Unreachable
+from moorage.client.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, Unreachable
 from moorage.client.operations import Outcome, Result
 
 
@@ -55,10 +55,13 @@ class BatchServer:
         self.batches: list[list[dict[str, Any]]] = []
         self.refuse: dict[str, ApiError] = {}
         self.down = False
+        self.forbidden = False
 
     async def batch(self, operations: list[dict[str, Any]]) -> Outcome:
         if self.down:
             raise Unreachable("the server is down", sent=True)
+        if self.forbidden:
+            raise Forbidden(403, {"message": "batches.moorage.io is forbidden"})
         self.batches.append(copy.deepcopy(list(operations)))
         results = [
             Result("created", "v1", "Event", "", "", "", "1", self.refuse.get(operation["verb"]))

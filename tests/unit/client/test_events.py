@@ -127,3 +127,25 @@ def test_refused_events_are_dropped_and_those_of_an_outage_are_written_after_it(
         assert [operation["object"]["reason"] for operation in server.batches[-1]] == ["Two", "Three"]
 
     virtual.run(main())
+
+
+def test_a_right_that_is_given_late_loses_no_event_and_one_that_never_comes_loses_them_all() -> None:
+    async def main() -> None:
+        server = BatchServer()
+        recorder = _recorder(server)
+        running = asyncio.ensure_future(recorder.run())
+        server.forbidden = True
+        recorder.record(POD, "Normal", "One", "early")
+        await asyncio.sleep(5)
+        server.forbidden = False
+        await asyncio.sleep(1)
+        assert [operation["object"]["reason"] for operation in server.batches[-1]] == ["One"]
+        server.forbidden = True
+        recorder.record(POD, "Normal", "Two", "never")
+        await asyncio.sleep(5)
+        assert recorder.dropped == 0
+        await asyncio.sleep(10)
+        running.cancel()
+        assert recorder.dropped == 1
+
+    virtual.run(main())
