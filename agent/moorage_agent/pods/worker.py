@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from moorage.client.errors import ClientError
 from moorage_agent.engine.contract import EngineError, EngineUnavailable, NoSuchContainer, State
-from moorage_agent.pods import actions, admission, outcome, resizing, status
+from moorage_agent.pods import actions, admission, outcome, resizing
 from moorage_agent.pods.door import Waiting
 from moorage_agent.pods.history import History
 from moorage_agent.pods.node import Node
@@ -32,8 +32,8 @@ from moorage_agent.pods.observed import (
 )
 from moorage_agent.pods.operations import Operations
 from moorage_agent.pods.plan import plan
-from moorage_agent.probes.checks import Result, Target
-from moorage_agent.probes.prober import Prober
+from moorage_agent.pods.probing import Probing
+from moorage_agent.pods.reporting import Reporting
 from moorage_agent.timestamps import seconds
 from moorage_agent.volumes import sources
 from moorage_agent.waiting import happened
@@ -42,8 +42,6 @@ log = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 
-SETTLE_FIRST, SETTLE = 0.1, 1.0
-"""Seconds for which a status on the way to Running waits for a better one: the pod's first, and later ones."""
 HOLD_FIRST, HOLD_LAST = 0.5, 15.0
 """Seconds for which an operation that failed keeps others from its container."""
 ROOM_AGAIN = 3.0
@@ -62,7 +60,6 @@ class PodWorker:
         self._mirror: Mapping[str, Any] | None = None
         self.history = History(node.network.address)
         self.seen_at = node.clock()
-        self._begun = (pod.get("status") or {}).get("phase") not in (None, "Pending")
         self.volumes_ready = False
         self.cleaned = False
         self.gone = False
@@ -70,7 +67,6 @@ class PodWorker:
         self.images: dict[str, ImageState] = {}
         self.starting: set[str] = set()
         """Containers that run and whose postStart hook has not returned."""
-        self.prober = Prober(node.checks, self.wake, self._probe_failed, self._probed)
         self.termination: Termination | None = None
         self.termination_changed = asyncio.Event()
         self.failed: tuple[str, str] | None = None
@@ -81,11 +77,11 @@ class PodWorker:
         self._interruptible: set[str] = set()
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._holds: dict[str, float] = {}
-        self._told: dict[str, str] = {}
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
-        self._report_at = 0.0
         self._do = Operations(self)
+        self._probing = Probing(self)
+        self._reporting = Reporting(self)
         self._allocated: dict[str, resizing.Resources] | None = None
         self._asked = pod
         self.pending: resizing.Pending | None = None
@@ -103,6 +99,11 @@ class PodWorker:
         if not self.digest:
             return self.uid
         return str(self._mirror["metadata"]["uid"]) if self._mirror is not None else ""
+
+    @property
+    def shown(self) -> Mapping[str, Any] | None:
+        """The pod of the API whose status is written: this one, or a static pod's mirror, None where it has none."""
+        return self._mirror if self.digest else self.pod
 
     def reflect(self, mirror: Mapping[str, Any] | None) -> None:
         """The pod of the API that shows this static one; None where there is none."""
@@ -215,7 +216,7 @@ class PodWorker:
                 timeout = None if wake_at is None else max(0.0, wake_at - self.node.clock())
                 await happened(self._wake, timeout)
         finally:
-            self.prober.close()
+            self._probing.close()
             await self._abandon()
 
     def _step(self) -> float | None:
@@ -223,7 +224,7 @@ class PodWorker:
         now = self.node.clock()
         if not self._start_time and not self._admit(now):
             return None
-        self._follow_probes(now)
+        self._probing.follow(now, self._operations)
         self._grant()
         seen = self.observe()
         decision = plan(self.pod, seen, now)
@@ -235,9 +236,9 @@ class PodWorker:
             self.failed = decision.failed
             if self._verdict is None:
                 self.tell("Normal", *decision.failed)
-        self._tell_back_offs(seen, decision)
+        self._reporting.tell_back_offs(seen, decision)
         if not self.gone:
-            self._report(seen, decision, now)
+            self._reporting.report(seen, decision, now, starting=bool(self._operations))
         return decision.wake_at
 
     def _admit(self, now: float) -> bool:
@@ -279,16 +280,6 @@ class PodWorker:
                 "Warning", f"Resize{self.pending.reason}", f"Pod resize {self.pending.reason}: {self.pending.message}"
             )
 
-    def _tell_back_offs(self, seen: Observed, decision: actions.Plan) -> None:
-        """One event for each end that is followed by a wait."""
-        metadata = self.pod["metadata"]
-        for name, waiting in decision.waiting.items():
-            last = seen.last(name)
-            if waiting.reason == "CrashLoopBackOff" and last is not None and self._told.get(name) != last.container.id:
-                self._told[name] = last.container.id
-                where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
-                self.tell("Warning", "BackOff", f"Back-off restarting failed container {name} in pod {where}", name)
-
     def observe(self) -> Observed:
         """The pod as it is known now."""
         return Observed(
@@ -298,7 +289,7 @@ class PodWorker:
             volumes_ready=self.volumes_ready,
             failures=self.failures,
             images=self.images,
-            health=self.prober.health(),
+            health=self._probing.health(),
             termination=self.termination,
             start_time=self._start_time,
             cleaned=self.cleaned,
@@ -428,10 +419,6 @@ class PodWorker:
             about["fieldPath"] = f"spec.{part}{{{container}}}"
         self.node.recorder.record(about, kind, reason, message)
 
-    def _probed(self, kind: str, target: Target, result: Result, seconds: float) -> None:
-        word = "unknown" if result.unknown else ("successful" if result.ok else "failed")
-        self.node.meters.probed(kind, word, self.pod, str(target.container["name"]), seconds)
-
     def attempts(self) -> Mapping[str, Sequence[Attempt]]:
         """The starts of its containers that are still here, by name."""
         return self.history.attempts()
@@ -457,77 +444,6 @@ class PodWorker:
         if self.pod["spec"].get("hostNetwork"):
             return self.node.facts.host_ip
         return next((one.container.ip for one in reversed(self.history.sandboxes()) if one.running), "")
-
-    def _follow_probes(self, now: float) -> None:
-        """Probe what runs, and nothing else."""
-        running = {
-            one.container.id: one
-            for starts in self.history.attempts().values()
-            for one in starts
-            if one.running and one.name not in self._operations
-        }
-        alive = {one.container.id for starts in self.history.attempts().values() for one in starts if one.running}
-        for identity in self.prober.ids() - alive:
-            self.prober.forget(identity)
-        if self.termination is not None:
-            self.prober.only_readiness()
-            return
-        known = {one["name"] for one in every_container(self.pod)}
-        for identity, attempt in running.items():
-            if attempt.name in known and identity not in self.prober.ids():
-                recorded = self._recorded(identity)
-                self.prober.follow(
-                    Target(identity, self.container(attempt.name), self.pod_ip()),
-                    now - attempt.container.started,
-                    was_ready=bool(recorded.get("ready")),
-                    was_started=bool(recorded.get("started")),
-                )
-
-    def _recorded(self, identity: str) -> Mapping[str, Any]:
-        state = self.pod.get("status") or {}
-        for field in ("containerStatuses", "initContainerStatuses"):
-            for entry in state.get(field) or ():
-                if entry.get("containerID") == f"docker://{identity}":
-                    return dict(entry)
-        return {}
-
-    def _probe_failed(self, target: Target, reason: str, text: str) -> None:
-        self.tell("Warning", reason, text, str(target.container["name"]))
-
-    def _report(self, seen: Observed, decision: actions.Plan, now: float) -> None:
-        """Hand the status to the writer. One that is about to get better (containers being started) waits a moment.
-
-        Once containers are removed there is nothing left to tell: the last word was that they have ended. Only of a pod that a
-        finalizer holds back, and whose last word the API has, is said that its sandbox is gone.
-        """
-        if self.termination is not None and (seen.cleaned or END in seen.busy):
-            final = (self.pod.get("status") or {}).get("phase") in status.FINAL
-            if not (seen.cleaned and final and self.pod["metadata"].get("finalizers")):
-                return
-        decision.failed = decision.failed or self.failed
-        host = status.HostFacts(self.node.facts.host_ip)
-        document = status.pod_status(self.pod, seen, decision, now, host, self)
-        starting = document["phase"] == "Pending" and not decision.waiting and bool(self._operations)
-        if starting and self.termination is None:
-            self._report_at = self._report_at or now + SETTLE_FIRST
-            if now < self._report_at:
-                decision.wake(self._report_at)
-                return
-            self._report_at = now + SETTLE
-        self._count_start(document, now)
-        shown = self._mirror if self.digest else self.pod
-        if shown is not None:
-            self.node.status.submit(shown, document)
-
-    def _count_start(self, document: Document, now: float) -> None:
-        """The first time that a pod of this agent's own start runs."""
-        if document["phase"] != "Running" or self._begun:
-            return
-        self._begun = True
-        created = seconds(self.pod["metadata"].get("creationTimestamp") or "")
-        self.node.meters.pod_start.observe(now - self.seen_at)
-        if created:
-            self.node.meters.pod_start_total.observe(max(0.0, now - created))
 
     async def _abandon(self) -> None:
         """Stop all tasks (the agent stops, or the pod is done); containers go on."""
