@@ -199,7 +199,7 @@ async def test_a_host_port_answers_and_its_conflict_is_told(rig: Rig) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
 
-    def server(answer: str) -> dict[str, object]:
+    def server(answer: str, port: int = port) -> dict[str, object]:
         script = f"mkdir -p /tmp/w; echo {answer} > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"
         return {
             "containers": [
@@ -218,10 +218,10 @@ async def test_a_host_port_answers_and_its_conflict_is_told(rig: Rig) -> None:
             return False
 
     await until(answer)
-    await rig.run("second", server("other"))
-    message = await rig.event("second", "FailedCreatePodSandBox")
-    assert "a hostPort of this pod is taken" in message
-    await rig.delete("first")
+    with socket.create_server(("127.0.0.1", 0)) as program:  # of pods' ports the node knows before, of programs' not
+        await rig.run("second", server("other", program.getsockname()[1]))
+        message = await rig.event("second", "FailedCreatePodSandBox")
+        assert "a hostPort of this pod is taken" in message
     await rig.running("second", timeout=40)
 
 
