@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import NamedTuple
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from moorage.client import operations
 from moorage.client.errors import AlreadyExists, NotFound
@@ -40,6 +41,9 @@ from moorage.resources.storage import LOCAL_PROVISIONER, default_class, home_of,
 
 LOOK = 15.0
 """Seconds between two looks at every claim and volume (kube-controller-manager's ``pvclaimbinder-sync-period``)."""
+WORKERS = 8
+FORGOTTEN = 30.0
+"""Seconds after which a promise is not believed that nothing came of."""
 _CLASS, _MEANT, _USED, _HOME = "class", "meant for", "used by", "folder of"
 
 
@@ -49,7 +53,9 @@ class _Key(NamedTuple):
 
 
 class VolumesController:
-    """One key is one claim or volume. One worker: two claims never look for a volume at the same time."""
+    """One key is one claim or volume. A volume that is being bound is no other claim's, though the cache may not show it yet;
+    should it be promised all the same, the version that was looked at decides.
+    """
 
     def __init__(self, context: Context) -> None:
         self._client = context.client
@@ -61,7 +67,10 @@ class VolumesController:
         self._pods = informers.get(PODS, transform=lean_pod)
         self._nodes = informers.get(NODES)
         self._events = EventRecorder(context.client, "persistentvolume-controller", clock=context.clock)
-        self._runner: Runner[_Key] = Runner("volumes", self.reconcile, workers=1, all_keys=self._every, every=LOOK)
+        self._runner: Runner[_Key] = Runner(
+            "volumes", self.reconcile, workers=WORKERS, all_keys=self._every, every=LOOK
+        )
+        self._promised: dict[str, float] = {}
         self._volumes.add_index(_CLASS, lambda volume: [storage_class_of(volume)])
         self._volumes.add_index(_MEANT, _meant_for)
         self._volumes.add_index(_HOME, lambda volume: [home_of(volume)])
@@ -94,7 +103,7 @@ class VolumesController:
         named = self._volumes.get("", str(claim["spec"].get("volumeName") or ""))
         if named is None and is_completed(claim):
             named = await self._live(PERSISTENT_VOLUMES, "", str(claim["spec"].get("volumeName") or ""))
-        free = [*self._volumes.by_index(_MEANT, where), *self._volumes.by_index(_CLASS, storage_class_of(claim))]
+        free = [*self._volumes.by_index(_MEANT, where), *self._unpromised(storage_class_of(claim))]
         storage_class = self._classes.get("", storage_class_of(claim))
         default = default_class(self._classes) or ""
         plan = of_claim(claim, named, free, storage_class, self._node_of(where), default)
@@ -120,11 +129,23 @@ class VolumesController:
 
     async def _bind(self, volume: Document, claim: Document) -> Outcome:
         """The volume is promised first, on the version that was looked at: who comes second finds it taken."""
-        for steps in binding.steps(volume, claim):
+        name = str(volume["metadata"]["name"])
+        if claim_of(volume).get("uid") != uid_of(claim):
+            self._promised[name] = time.monotonic() + FORGOTTEN
+        for number, steps in enumerate(binding.steps(volume, claim)):
             outcome = await self._write(steps)
             if outcome != DONE:
+                if number == 0:
+                    self._promised.pop(name, None)
                 return outcome
         return DONE
+
+    def _unpromised(self, class_name: str) -> Iterator[Document]:
+        """Volumes of a class, without those that are being bound."""
+        now = time.monotonic()
+        for volume in self._volumes.by_index(_CLASS, class_name):
+            if self._promised.get(str(volume["metadata"]["name"]), 0.0) < now:
+                yield volume
 
     async def _provision(self, claim: Document, storage_class: Document) -> Outcome:
         node = self._node_of(key_of(claim))
@@ -251,9 +272,11 @@ class VolumesController:
             self._runner.queue.add(_Key(PERSISTENT_VOLUMES, key_of(new)))
         volume = new or _old
         assert volume is not None
+        if new is None or claim_of(new).get("uid"):
+            self._promised.pop(str(volume["metadata"]["name"]), None)
         for where in _meant_for(volume):
             self._runner.queue.add(_Key(PERSISTENT_VOLUME_CLAIMS, where))
-        if new is not None and not claim_of(new):
+        if new is not None and not claim_of(new) and (_old is None or _offer(_old) != _offer(new)):
             self._look_again(storage_class_of(new))
 
     def _class_changed(self, _old: Document | None, new: Document | None) -> None:
@@ -286,6 +309,11 @@ class VolumesController:
         if new is None and old is not None:
             for volume in self._volumes.by_index(_HOME, old["metadata"]["name"]):
                 self._runner.queue.add(_Key(PERSISTENT_VOLUMES, key_of(volume)))
+
+
+def _offer(volume: Document) -> tuple[Any, ...]:
+    """What claims look at of a volume."""
+    return volume["spec"], volume["metadata"].get("labels"), (volume.get("status") or {}).get("phase")
 
 
 def _is_open(claim: Document) -> bool:
