@@ -15,7 +15,7 @@ from tests.support.installation import MOORAGE, Installation, moorage
 from tests.support.kubectl import Result
 from tests.support.leftovers import links_of, marked_folder, still_there
 
-END_SECONDS = 60.0
+END_SECONDS = 120.0
 
 
 def missing() -> str:

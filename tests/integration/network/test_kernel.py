@@ -275,6 +275,7 @@ async def test_a_table_that_somebody_changed_is_loaded_again(world: World, monke
                 world.kernel.load(batch)
                 assert not restored()
                 await until(restored)
+            await watched.settled()
             quiet = watched.loads
             watched.put("two", None)
             await until(lambda: world.kernel.elements(table, base.SERVICE_IPS) == 0)

@@ -26,6 +26,8 @@ def test_one_node_named_after_the_host_is_the_default() -> None:
     [
         ({"nodes": ["a"], "no_node": True}, "--node and --no-node contradict each other"),
         ({"nodes": ["a", "a"]}, "each node needs a name of its own"),
+        ({"nodes": ["a"], "nodes_apart": ["a"]}, "each node needs a name of its own"),
+        ({"nodes_apart": ["A"]}, "A"),
         ({"nodes": ["../a"]}, '--node "../a": must consist of'),
         ({"nodes": ["A"]}, '--node "A": must consist of'),
         ({"nodes": [""]}, '--node ""'),
