@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +127,42 @@ async def test_a_part_of_a_volume_stays_as_it_was(api: Rest, space: str, image: 
 
     await until(all_said, timeout=60)
     api.delete(path)
+
+
+async def test_what_cannot_be_mounted_is_told(api: Rest, space: str, image: str, tmp_path: Path) -> None:
+    inside = f"/api/v1/namespaces/{space}"
+    (tmp_path / "file").touch()
+    sources: dict[str, tuple[dict[str, Any], str]] = {
+        "nfs": (
+            {"nfs": {"server": "127.0.0.1", "path": "/x"}},
+            "mounting NFS 127.0.0.1:/x: the server does not answer",
+        ),
+        "path": ({"hostPath": {"path": str(tmp_path / "file"), "type": "Directory"}}, "is not a directory"),
+        "git": (
+            {"gitRepo": {"repository": "https://git.example.com/x"}},
+            "clone into an emptyDir in an init container",
+        ),
+        "bundle": (
+            {"projected": {"sources": [{"clusterTrustBundle": {"name": "ca", "path": "ca.pem"}}]}},
+            'clustertrustbundle "ca" not found',
+        ),
+    }
+    for name, (source, _) in sources.items():
+        body = pod(f"no-{name}", container(image, volumeMounts=[_mount()]), volumes=[{"name": "v", **source}])
+        api.create(f"{inside}/pods", body)
+
+    def told(name: str, words: str) -> bool:
+        events = api.get(f"{inside}/events", fieldSelector=f"involvedObject.name=no-{name}")["items"]
+        said = [event["message"] for event in events if event["reason"] == "FailedMount"]
+        if not any(text.startswith('MountVolume.SetUp failed for volume "v" : ') and words in text for text in said):
+            raise NotYet(f"{name}: {said}")
+        return True
+
+    for name, (_, words) in sources.items():
+        await until(partial(told, name, words), timeout=60)
+        status = api.get(f"{inside}/pods/no-{name}")["status"]
+        assert status["phase"] == "Pending"
+        assert status["containerStatuses"][0]["state"]["waiting"]["reason"] == "ContainerCreating"
+        api.delete(f"{inside}/pods/no-{name}")
+    for name in sources:
+        await until(partial(api.missing, f"{inside}/pods/no-{name}"), timeout=30)
