@@ -17,6 +17,8 @@ from moorage_agent.engine.contract import Engine, EngineError
 
 BODY = 10 * 1024
 REDIRECTS = 10
+NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG")
+"""What OpenSSL says of an answer that is no TLS."""
 
 
 class Result(NamedTuple):
@@ -74,16 +76,25 @@ class Checks:
         return Result(False, f"missing probe handler: {', '.join(handler)}", unknown=True)
 
     async def answers(self, spec: Mapping[str, Any], target: Target, timeout: float) -> bool:
-        """Whether anything answers to a hook's ``httpGet``, whatever it says."""
+        """Whether anything answers to a hook's ``httpGet``, whatever it says. What is asked for TLS and speaks HTTP is asked
+        again without TLS and without a password: hooks of old had no scheme.
+        """
+        headers = _headers(spec, "kube-lifecycle/1.36")
         try:
-            url = _url(spec, target)
-            async with (
-                asyncio.timeout(timeout),
-                self._opened().get(_encoded(url), headers=_headers(spec, "kube-lifecycle/1.36")),
-            ):
-                return True
+            async with asyncio.timeout(timeout):
+                try:
+                    return await self._answers(_url(spec, target), headers)
+                except aiohttp.ClientConnectorSSLError as error:
+                    if getattr(error.os_error, "reason", "") not in NOT_TLS:
+                        raise
+                    headers.popall("Authorization", None)
+                    return await self._answers(_url({**spec, "scheme": "HTTP"}, target), headers)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
             return False
+
+    async def _answers(self, url: str, headers: CIMultiDict[str]) -> bool:
+        async with self._opened().get(_encoded(url), headers=headers):
+            return True
 
     async def close(self) -> None:
         """Close the session."""

@@ -26,8 +26,12 @@ class Server:
         self.port = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.asked = (await reader.readuntil(b"\r\n\r\n")).decode()
-        writer.write(self.answer.encode())
+        first = await reader.read(1)
+        if first == b"\x16":  # a TLS handshake, which a server of HTTP does not understand
+            writer.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+        else:
+            self.asked = (first + await reader.readuntil(b"\r\n\r\n")).decode()
+            writer.write(self.answer.encode())
         writer.close()
 
     def says(self, status: str, body: str = "", **headers: str) -> None:
@@ -119,6 +123,11 @@ async def test_hooks_take_any_answer_and_no_dial(checks: Checks, server: Server)
     server.says("500 Oh")
     assert await hooks.run(checks, {"httpGet": {"port": server.port}}, target(), 2.0)
     assert "User-Agent: kube-lifecycle/1.36" in server.asked
+    secret = [{"name": "Authorization", "value": "treasure"}, {"name": "X-A", "value": "1"}]
+    encrypted = {"port": server.port, "scheme": "HTTPS", "httpHeaders": secret}
+    assert await hooks.run(checks, {"httpGet": encrypted}, target(), 2.0)
+    assert "X-A: 1" in server.asked
+    assert "treasure" not in server.asked
     assert not await hooks.run(checks, {"httpGet": {"port": 1}}, target(), 2.0)
     assert not await hooks.run(checks, {"tcpSocket": {"port": server.port}}, target(), 2.0)
 
