@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from moorage.client.errors import NotFound
 from moorage.client.resource import EVENTS, LEASES, NODES
 from tests.integration.agent.rig import Document, Rig
 from tests.support.wait import until
@@ -16,6 +17,14 @@ def ready(node: Document) -> Document:
     found: list[Document] = [one for one in node.get("status", {}).get("conditions", []) if one["type"] == "Ready"]
     assert found, f"node {node['metadata']['name']} has no condition Ready yet"
     return found[0]
+
+
+async def lease_of(rig: Rig) -> Document | None:
+    """The node's Lease; None where it has none yet."""
+    try:
+        return await rig.client.get(LEASES, rig.node, "kube-node-lease")
+    except NotFound:
+        return None
 
 
 async def test_the_node_is_registered_with_what_it_has(rig: Rig) -> None:
@@ -39,7 +48,7 @@ async def test_the_node_is_registered_with_what_it_has(rig: Rig) -> None:
         return True
 
     await until(told)
-    lease = await until(lambda: rig.client.get(LEASES, rig.node, "kube-node-lease"))
+    lease = await until(lambda: lease_of(rig))
     assert lease["spec"]["holderIdentity"] == rig.node
     assert lease["spec"]["leaseDurationSeconds"] == 40
 
@@ -47,7 +56,7 @@ async def test_the_node_is_registered_with_what_it_has(rig: Rig) -> None:
 async def test_the_lease_is_renewed(rig: Rig) -> None:
     await rig.stop()
     await rig.start(lease_interval=0.1)
-    first = await until(lambda: rig.client.get(LEASES, rig.node, "kube-node-lease"))
+    first = await until(lambda: lease_of(rig))
 
     async def renewed() -> bool:
         found = await rig.client.get(LEASES, rig.node, "kube-node-lease")
@@ -85,8 +94,6 @@ async def test_a_deleted_node_comes_back(rig: Rig) -> None:
 
 
 async def _or_none(check: object) -> object:
-    from moorage.client.errors import NotFound
-
     try:
         return await check()  # type: ignore[operator]  # an async function without arguments
     except NotFound:
