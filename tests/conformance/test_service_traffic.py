@@ -148,6 +148,23 @@ def _asked_health(number: int) -> tuple[int, int] | None:
         return None
 
 
+async def test_an_address_of_a_load_balancer_is_served_to_those_who_may(
+    api: Rest, shared: Kubectl, space: str, pods: dict[str, str]
+) -> None:
+    address = "203.0.113.9"
+    made(api, space, "public", type="LoadBalancer")
+    path = f"/api/v1/namespaces/{space}/services/public"
+    api.patch(f"{path}/status", {"status": {"loadBalancer": {"ingress": [{"ip": address}]}}})
+    await until(lambda: names_of(asked(shared, "asks", address, 80)) <= {"one", "two"})
+    await until(lambda: names_of(asked(shared, "asks", address, 81, udp=True)) <= {"one", "two"})
+    api.patch(path, {"spec": {"loadBalancerSourceRanges": ["198.51.100.0/24"]}})
+    await until(lambda: asked(shared, "asks", address, 80) == [""])
+    own = api.get(path)["spec"]["clusterIP"]
+    assert names_of(asked(shared, "asks", own, 80)) <= {"one", "two"}
+    api.patch(path, {"spec": {"loadBalancerSourceRanges": ["198.51.100.0/24", f"{pods['asks']}/32"]}})
+    await until(lambda: names_of(asked(shared, "asks", address, 80)) <= {"one", "two"})
+
+
 async def test_a_pod_reaches_itself_through_its_service(
     api: Rest, shared: Kubectl, space: str, pods: dict[str, str]
 ) -> None:
