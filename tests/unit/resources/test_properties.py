@@ -100,11 +100,35 @@ SECRETS = st.builds(
     optional(data=st.just({"a": "YQ=="}), stringData=st.dictionaries(NAMES, st.text(max_size=5), max_size=3)),
 )
 
+DRIVERS = st.builds(
+    lambda spec: {"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": "one"}, "spec": spec},
+    optional(
+        attachRequired=st.booleans(),
+        fsGroupPolicy=st.sampled_from(["None", "File"]),
+        volumeLifecycleModes=st.sampled_from([[], ["Ephemeral"], ["Ephemeral", "Persistent"]]),
+        tokenRequests=st.just([{"audience": "a", "expirationSeconds": 600}]),
+    ),
+)
+DEVICES = st.builds(
+    lambda how, names: plain(
+        "ResourceClaim",
+        "resource.k8s.io",
+        spec={"devices": {"requests": [{"name": each, "exactly": {"deviceClassName": "c", **how}} for each in names]}},
+    ),
+    st.one_of(
+        st.just({"allocationMode": "All"}),
+        optional(count=st.integers(1, 9), tolerations=st.just([{"key": "a"}, {"operator": "Exists"}])),
+    ),
+    st.lists(NAMES, unique=True, max_size=3),
+)
+
 CASES: st.SearchStrategy[tuple[Kind, Document]] = st.one_of(
     st.tuples(st.just(kind("Pod")), PODS),
     st.tuples(st.just(kind("Deployment", "apps")), WORKLOADS),
     st.tuples(st.just(kind("Service")), SERVICES),
     st.tuples(st.just(kind("Secret")), SECRETS),
+    st.tuples(st.just(kind("CSIDriver", "storage.k8s.io")), DRIVERS),
+    st.tuples(st.just(kind("ResourceClaim", "resource.k8s.io")), DEVICES),
 )
 
 
