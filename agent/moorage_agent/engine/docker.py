@@ -70,7 +70,7 @@ class DockerEngine:
         self._http = Transport(address)
         self._groups: Groups | None = None
         self._lost: Lost | None = None
-        self._parent: str | None = None
+        self._driver: str | None = None
         self._starting: set[str] = set()
         self._files = ThreadPoolExecutor(max_workers=LOG_THREADS, thread_name_prefix="container-logs")
         self._root: Path | None = None
@@ -82,7 +82,7 @@ class DockerEngine:
     async def info(self) -> EngineInfo:
         """``GET /info``."""
         document = await self._http.json("GET", "/info")
-        self._root = Path(document["DockerRootDir"])
+        self._root, self._driver = Path(document["DockerRootDir"]), str(document.get("CgroupDriver") or "")
         return EngineInfo(
             name="docker",
             version=document["ServerVersion"],
@@ -96,7 +96,7 @@ class DockerEngine:
 
     def keep_in(self, group: str, notes: Path) -> None:
         """``HostConfig.CgroupParent``."""
-        self._groups, self._lost, self._parent = Groups(group), Lost(notes), None
+        self._groups, self._lost = Groups(group), Lost(notes)
 
     async def end_lost(self) -> Sequence[str]:
         """Compares groups with ``GET /containers/json``; twice, as an engine may be starting what it does not show yet."""
@@ -126,10 +126,12 @@ class DockerEngine:
             return False
 
     async def _cgroup_parent(self) -> str:
-        if self._parent is None:
-            driver = str((await self._http.json("GET", "/info")).get("CgroupDriver") or "")
-            self._parent = self._groups.parent(driver) if self._groups is not None else ""
-        return self._parent
+        """What containers are put into; "" for the engine's own choice. Asked of it once."""
+        if self._groups is None:
+            return ""
+        if self._driver is None:
+            await self.info()
+        return self._groups.parent(self._driver or "")
 
     async def image(self, reference: str) -> Image | None:
         """``GET /images/NAME/json``."""

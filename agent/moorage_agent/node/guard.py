@@ -95,7 +95,9 @@ class Guard:
 
     async def look(self) -> None:
         """One look."""
-        self._disk.keep({start.container.id for pod in self._pods() for each in pod.attempts().values() for start in each})
+        self._disk.keep(
+            {start.container.id for pod in self._pods() for each in pod.attempts().values() for start in each}
+        )
         for pod in self._live():
             if eviction.limits(pod.pod):
                 problem = eviction.beyond(pod.pod, await self._disk.of(pod))
