@@ -6,8 +6,9 @@ import asyncio
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from ipaddress import IPv4Address
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import pytest
 from moorage_agent.identity import cluster_uid
 from moorage_agent.network import links
 from moorage_agent.network.names import names
-from tests.conformance.talkers import BIG, TCP, UDP, asked, names_of, python, talker
+from tests.conformance.talkers import BIG, CLIENT, TCP, UDP, asked, names_of, python, talker
 from tests.conformance.traffic import ask, ask_from_node, client, look_up, server
 from tests.support.installation import Installation
 from tests.support.kubectl import Kubectl
@@ -120,6 +121,46 @@ async def test_a_node_port_is_served_by_every_node(town: Town, api: Rest, shared
         for name in PODS:
             assert names_of(asked(shared, name, address, tcp, times=3)) <= set(PODS)
             assert names_of(asked(shared, name, address, udp, udp=True)) <= set(PODS)
+
+
+@contextmanager
+def outsider() -> Iterator[int]:
+    """A machine in another network that has a route to this one; yields a process there."""
+    name, net = f"mx{os.getpid()}", f"198.51.{os.getpid() >> 6 & 255}.{(os.getpid() & 63) << 2}"
+    machine, own = gateway(net, 1), gateway(net, 2)
+    with subprocess.Popen(["unshare", "--net", "sleep", "300"]) as process:
+        try:
+            inside = ["nsenter", f"--net=/proc/{process.pid}/ns/net"]
+            while subprocess.run([*inside, "ip", "link", "show", "lo", "up"], capture_output=True, check=False).stdout:
+                continue  # it is still in our network, whose loopback interface is up
+            for command in (
+                ["ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(process.pid)],
+                ["ip", "addr", "add", f"{machine}/30", "dev", name],
+                ["ip", "link", "set", name, "up"],
+                [*inside, "ip", "addr", "add", f"{own}/30", "dev", "eth0"],
+                [*inside, "ip", "link", "set", "eth0", "up"],
+                [*inside, "ip", "route", "add", "default", "via", machine],
+            ):
+                subprocess.run(command, check=True, capture_output=True)
+            yield process.pid
+        finally:
+            process.kill()
+
+
+async def test_clients_from_outside_reach_pods_of_other_nodes(
+    town: Town, api: Rest, shared: Kubectl, space: str
+) -> None:
+    spec = made(api, space, "open", type="NodePort", selector={"name": "three"})["spec"]
+    what = ["tcp", town.nodes[HOME], spec["ports"][0]["nodePort"], 1, "big", 0, 2.0]
+    with outsider() as process:
+
+        def ask() -> str:
+            inside = ["nsenter", f"--net=/proc/{process}/ns/net", sys.executable, "-c", CLIENT, json.dumps(what)]
+            done = subprocess.run(inside, capture_output=True, text=True, check=True)
+            return str(json.loads(done.stdout)[0])
+
+        answer = await until(lambda: ask() or None, timeout=15)
+    assert int(answer.removesuffix(" bytes")) > BIG
 
 
 async def test_local_policies_keep_to_the_pods_of_their_node(

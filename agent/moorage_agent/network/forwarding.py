@@ -1,7 +1,8 @@
 """Lets pods' packets pass where the machine's own rules forward nothing (Docker sets that policy). Blocking.
 
-A packet that one table accepts may still be dropped by another; only a rule in that other table helps. Ours are two in the
-chain FORWARD, by the names of our interfaces, and go with the installation.
+A packet that one table accepts may still be dropped by another; only a rule in that other table helps. Ours are three in the
+chain FORWARD, by the names of our interfaces and by the mark of what we lead from outside to other nodes; they go with the
+installation.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 
 from moorage_agent.network.names import Names
+from moorage_agent.network.rules.base import MASQUERADE
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +20,9 @@ log = logging.getLogger(__name__)
 def _rules(names: Names) -> list[list[str]]:
     comment = ["-m", "comment", "--comment", names.table]
     ways = [["-i", f"{names.pods}+"], ["-o", f"{names.pods}+"]]
+    if names.tunnel:
+        # From outside, by this node, to a pod of another one: through none of our pods' interfaces.
+        ways.append(["-m", "connmark", "--mark", f"{MASQUERADE:#x}/{MASQUERADE:#x}"])
     return [["FORWARD", *way, *comment, "-j", "ACCEPT"] for way in ways]
 
 

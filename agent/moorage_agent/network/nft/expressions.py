@@ -25,7 +25,7 @@ LOCAL = 2
 PORT_UNREACHABLE, ADMIN_PROHIBITED = 3, 13
 
 _META_MARK, _META_INPUT, _META_OUTPUT, _META_PROTOCOL = 3, 6, 7, 16
-_CT_STATE, _CT_STATUS = 0, 2
+_CT_STATE, _CT_STATUS, _CT_MARK = 0, 2, 3
 
 
 def word(number: int) -> int:
@@ -130,10 +130,13 @@ def in_network(network: IPv4Network, *, of_source: bool) -> Sequence[bytes]:
 
 
 def add_mark(bit: int) -> Sequence[bytes]:
-    """Set a bit of the packet's mark."""
+    """Set a bit of the packet's mark, and of its connection's: later packets do not pass rules that translate."""
     load = _expression("meta", u32(2, _META_MARK), u32(1, word(0)))
     store = _expression("meta", u32(2, _META_MARK), u32(3, word(0)))
-    return (load, mask(native(0xFFFFFFFF & ~bit), native(bit)), store)
+    load_connection = _expression("ct", u32(2, _CT_MARK), u32(1, word(0)))
+    store_connection = _expression("ct", u32(2, _CT_MARK), u32(4, word(0)))
+    change = mask(native(0xFFFFFFFF & ~bit), native(bit))
+    return (load, change, store, load_connection, change, store_connection)
 
 
 def take_mark(bit: int) -> Sequence[bytes]:
