@@ -57,7 +57,10 @@ def end_networks(layout: Layout) -> None:
         from moorage_agent.network.making import remove  # an installation without nodes has no agent's packages
 
         remove(cluster, node)
-        Groups(name_of(cluster, node)).remove()
+        groups = Groups(name_of(cluster, node))
+        for container in groups.containers():
+            groups.end(container)  # the engine has ended all that it knows of
+        groups.remove()
     for folder in (layout.root, *sorted((layout.root / "agents").glob("*"))):
         if (folder / APART).is_file():
             from moorage_agent.apart import launch
