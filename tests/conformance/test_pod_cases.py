@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -91,6 +92,10 @@ def _heard(kubectl: Kubectl, what: str) -> bool:
     return f"GET /{what}" in kubectl("logs", "server")
 
 
+def _seconds(stamp: str) -> float:
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
+
+
 def _says_polo(kubectl: Kubectl, name: str) -> bool:
     return "polo" in kubectl("logs", "extended", "-c", name)
 
@@ -136,9 +141,13 @@ async def test_an_end_waits_for_sleep_and_not_longer_than_its_grace(api: Rest, p
         terminated = await until(partial(ended, name), timeout=60)
         asked = api.get(f"{pods}/{name}")["metadata"]
         api.patch(f"{pods}/{name}", {"metadata": {"finalizers": None}})
-        assert terminated["finishedAt"] >= asked["deletionTimestamp"][:-1] or name == "sleeps", (terminated, asked)
-        if name == "sleeps":
-            assert terminated["exitCode"] == 0
+        told = _seconds(asked["deletionTimestamp"]) - asked["deletionGracePeriodSeconds"]
+        lasted = _seconds(terminated["finishedAt"]) - told
+        # Times have whole seconds.
+        assert lasted >= (1 if name == "sleeps" else 0), (terminated, asked)
+        assert lasted < 30, (terminated, asked)
+        # What is told to end after its hook ends well, though the grace is over: it gets two seconds more.
+        assert terminated["exitCode"] == 0, terminated
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.support.wait import until
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(120)]
 
 TAINT = {"key": "kubernetes.io/e2e-evict-taint-key", "value": "evictTaintVal", "effect": "NoExecute"}
-SOON, LATER = 2, 6
+SOON, LATER, PATIENT = 2, 6, 6
 """For how many seconds the pods tolerate the taint."""
 
 
@@ -77,7 +77,7 @@ async def test_a_pod_is_marked_before_it_goes_and_kept_when_the_taint_goes(
 ) -> None:
     """ "removing taint cancels eviction"; who goes says ``DisruptionTarget`` first."""
     pods = f"/api/v1/namespaces/{space}/pods"
-    kept = pod("kept", container(image), tolerations=[_tolerating(tolerationSeconds=3)])
+    kept = pod("kept", container(image), tolerations=[_tolerating(tolerationSeconds=PATIENT)])
     goes = pod("goes", container(image), tolerations=[])
     goes["metadata"]["finalizers"] = ["example.com/look"]
     for document in (kept, goes):
@@ -95,7 +95,7 @@ async def test_a_pod_is_marked_before_it_goes_and_kept_when_the_taint_goes(
 
     def past() -> bool:
         assert "deletionTimestamp" not in api.get(f"{pods}/kept")["metadata"]
-        return time.monotonic() - lifted > 4
+        return time.monotonic() - lifted > PATIENT + 1
 
     await until(past)
     api.delete(f"{pods}/kept", {"gracePeriodSeconds": 0})
