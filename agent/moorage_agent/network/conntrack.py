@@ -16,12 +16,13 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from moorage_agent.network.nft import wire
-from moorage_agent.network.nft.expressions import UDP
+from moorage_agent.network.nft.expressions import UDP, native
 from moorage_agent.network.nft.kernel import NETLINK_NETFILTER
 
 SUBSYSTEM = 1
 _GET, _DELETE = 1, 2
-_ORIGINAL, _REPLY, _IDENTITY = 1, 2, 12
+_ORIGINAL, _REPLY, _IDENTITY, _FILTER = 1, 2, 12, 25
+_ORIGINAL_FLAGS, _BY_PROTOCOL = 1, 1 << 3
 _IP, _PROTOCOL = 1, 2
 _SOURCE, _DESTINATION = 1, 2
 _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
@@ -63,7 +64,10 @@ def forget(targets: Targets, is_local: Callable[[str], bool]) -> int:
 
 
 def _flows(kernel: socket.socket) -> Iterator[Flow]:
-    kernel.sendto(wire.message(SUBSYSTEM << 8 | _GET, wire.REQUEST | wire.DUMP, 1, b""), (0, 0))
+    # Only UDP, of what may be hundreds of thousands of flows. A kernel before 5.8 knows no filter and tells of all.
+    only_udp = wire.nested(_ORIGINAL, wire.nested(_PROTOCOL, wire.attribute(_NUMBER, bytes([UDP]))))
+    only_udp += wire.nested(_FILTER, wire.attribute(_ORIGINAL_FLAGS, native(_BY_PROTOCOL)))
+    kernel.sendto(wire.message(SUBSYSTEM << 8 | _GET, wire.REQUEST | wire.DUMP, 1, only_udp), (0, 0))
     while True:
         for kind, _, payload in wire.messages(kernel.recv(_BUFFER)):
             if kind == _DONE:

@@ -41,6 +41,8 @@ class Loader:
         self.loads = 0
         self._counted = -1
         """The kernel's generation when all that was loaded was found there."""
+        self._told = False
+        """Whether the log says that flows cannot be forgotten here."""
         self._puts = 0
         self._loading = False
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -127,7 +129,10 @@ class Loader:
             await asyncio.get_running_loop().run_in_executor(self._executor, flow.clean, targets)
         except OSError as error:
             self._flows.again()
-            log.warning("UDP flows may go on to pods that are gone: %s", error)
+            log.log(
+                logging.DEBUG if self._told else logging.WARNING, "UDP flows may go on to pods that are gone: %s", error
+            )
+            self._told = True
 
     def _send(self, batch: Batch) -> None:
         self._open().load(batch)
