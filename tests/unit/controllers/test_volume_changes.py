@@ -190,6 +190,29 @@ def test_no_folder_is_promised_that_the_disk_cannot_hold() -> None:
     assert left_out == 'allowedTopologies of the class leave out node "n1"'
 
 
+def test_a_claim_says_for_whose_place_it_waits() -> None:
+    async def main() -> set[str]:
+        world = World(9)
+        late = {"metadata": {"name": "local"}, "provisioner": "moorage.io/local"}
+        world.put(STORAGE_CLASSES, {**late, "volumeBindingMode": "WaitForFirstConsumer"})
+        waiting = claim(volumeName="")
+        waiting["metadata"]["annotations"], waiting["status"] = {}, {}
+        world.put(PERSISTENT_VOLUME_CLAIMS, waiting)
+        await _run(world)
+        uses = [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]
+        for name in ("b", "a"):
+            world.put(
+                PODS, {"metadata": {"namespace": "shop", "name": name}, "spec": {"volumes": uses, "containers": []}}
+            )
+        await _run(world)
+        return {f"{each['reason']}: {each.get('message') or each.get('note')}" for each in world.all(EVENTS)}
+
+    assert virtual.run(main()) == {
+        "WaitForFirstConsumer: waiting for first consumer to be created before binding",
+        "WaitForPodScheduled: waiting for pods a,b to be scheduled",
+    }
+
+
 @pytest.mark.parametrize(("nodes", "left"), [(["n1"], 1), (["n2"], 0)])
 def test_a_released_folder_of_a_lost_node_is_given_up(nodes: list[str], left: int) -> None:
     async def main() -> World:

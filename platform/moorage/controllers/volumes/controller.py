@@ -18,8 +18,10 @@ from moorage.client.resource import NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_
 from moorage.controllers.context import Context
 from moorage.controllers.protection.decide import claims_of
 from moorage.controllers.volumes import binding, expansion, provisioning, recycling
+from moorage.controllers.volumes.ephemeral import own_claims
 from moorage.controllers.volumes.matching import asked, claim_of
 from moorage.controllers.volumes.plan import (
+    DELAYED,
     Assign,
     Bind,
     Leave,
@@ -44,7 +46,7 @@ LOOK = 15.0
 WORKERS = 8
 FORGOTTEN = 30.0
 """Seconds after which a promise is not believed that nothing came of."""
-_CLASS, _MEANT, _USED, _HOME = "class", "meant for", "used by", "folder of"
+_CLASS, _MEANT, _USED, _WANTED, _HOME = "class", "meant for", "used by", "wanted by", "folder of"
 
 
 class _Key(NamedTuple):
@@ -75,6 +77,7 @@ class VolumesController:
         self._volumes.add_index(_MEANT, _meant_for)
         self._volumes.add_index(_HOME, lambda volume: [home_of(volume)])
         self._pods.add_index(_USED, _used)
+        self._pods.add_index(_WANTED, _wanted)
         self._claims.add_handler(self._claim_changed)
         self._volumes.add_handler(self._volume_changed)
         self._classes.add_handler(self._class_changed)
@@ -121,6 +124,9 @@ class VolumesController:
                 if storage_class is not None and storage_class["provisioner"] == LOCAL_PROVISIONER:
                     return await self._provision(claim, storage_class)
                 self._tell_of_provisioner(claim, storage_class)
+            case Wait(_, reason) if reason == DELAYED and (waiting := self._unplaced(where)):
+                pods = f"pods {','.join(waiting)}" if len(waiting) > 1 else f"pod {waiting[0]}"
+                self._events.record(claim, "Normal", "WaitForPodScheduled", f"waiting for {pods} to be scheduled")
             case Wait("Normal" | "Warning" as kind, reason, message):
                 self._events.record(claim, "Warning" if kind == "Warning" else "Normal", reason, message)
             case Wait():
@@ -230,6 +236,10 @@ class VolumesController:
         )
         self._events.record(claim, "Normal", "ExternalProvisioning", message)
 
+    def _unplaced(self, claim: ObjectKey) -> list[str]:
+        """Names of the pods that wait for a node and name the claim."""
+        return sorted(str(pod["metadata"]["name"]) for pod in self._pods.by_index(_WANTED, claim))
+
     def _node_of(self, claim: ObjectKey) -> Document | None:
         """The node of a pod that uses the claim; of several, of the oldest."""
         pods = sorted(
@@ -326,6 +336,15 @@ def _is_open(claim: Document) -> bool:
 
 def _used(pod: Document) -> list[ObjectKey]:
     return [ObjectKey(pod["metadata"]["namespace"], name) for name in claims_of(pod)]
+
+
+def _wanted(pod: Document) -> list[ObjectKey]:
+    """The claims of a pod that has no node yet."""
+    if pod["spec"].get("nodeName"):
+        return []
+    named = (each.get("persistentVolumeClaim") for each in pod["spec"].get("volumes") or ())
+    names = [str(each.get("claimName", "")) for each in named if each]
+    return [ObjectKey(pod["metadata"]["namespace"], name) for name in [*names, *own_claims(pod)]]
 
 
 def _meant_for(volume: Document) -> list[ObjectKey]:

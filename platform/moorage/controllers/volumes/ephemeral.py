@@ -46,6 +46,11 @@ def wanted(pod: Document) -> Iterator[tuple[str, Document]]:
         )
 
 
+def own_claims(pod: Document) -> list[str]:
+    """Names of the claims that are made for the pod."""
+    return [str(claim["metadata"]["name"]) for _, claim in wanted(pod)]
+
+
 def conflict(pod: Document, claim: Document) -> str:
     """What is wrong with a claim that is there under the name of a pod's own; "" where it is the pod's own."""
     if (controller_of(claim) or {}).get("uid") == uid_of(pod):
