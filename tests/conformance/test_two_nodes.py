@@ -118,7 +118,7 @@ async def test_a_node_port_is_served_by_every_node(town: Town, api: Rest, shared
     tcp, udp = (port["nodePort"] for port in spec["ports"])
     for address in town.nodes.values():
         await until(partial(_answered_machine, address, tcp, set(PODS)))
-        for name in PODS:
+        for name in ("one", "three"):
             assert names_of(asked(shared, name, address, tcp, times=3)) <= set(PODS)
             assert names_of(asked(shared, name, address, udp, udp=True)) <= set(PODS)
 
