@@ -29,9 +29,8 @@ from moorage_agent.pods import actions, confinement, ending, environment, hooks,
 from moorage_agent.pods import labels as names
 from moorage_agent.pods import spec as specs
 from moorage_agent.pods.materials import ImageFailure, Materials
-from moorage_agent.pods.namespaces import settled
-from moorage_agent.pods.networking import NetworkError
-from moorage_agent.pods.observed import POD, VOLUMES, Attempt, Failure, ImageState, attempt_of, every_container
+from moorage_agent.pods.observed import VOLUMES, Attempt, Failure, ImageState, attempt_of, every_container
+from moorage_agent.pods.sandboxes import Sandboxes
 from moorage_agent.volumes import host_files, sources
 from moorage_agent.waiting import happened
 
@@ -62,80 +61,14 @@ class Operations:
         self._worker = worker
         self._node = worker.node
         self.materials = Materials(worker)
+        self._sandboxes = Sandboxes(worker, self)
         self._told: set[str] = set()
 
     async def sandbox(self, action: actions.CreateSandbox | actions.StartSandbox | actions.StopSandbox) -> None:
         """Make and start, start, or stop the sandbox."""
-        engine = self._node.engine
-        if isinstance(action, actions.StopSandbox):
-            await engine.stop(action.id, 1.0)
-            await self._node.network.detach(self._worker.uid)
-            await self._worker.refresh(action.id)
-            return
-        identity = ""
-        try:
-            async with self._node.sandbox_slots:
-                if isinstance(action, actions.StartSandbox):
-                    identity = action.id
-                else:
-                    identity = await self._create_sandbox(action.attempt)
-                await engine.start(identity)
-                await self._connect(identity)
-            await self._worker.refresh(identity)
-            self._worker.failures.pop(POD, None)
-        except EngineUnavailable:
-            raise
-        except (EngineError, NetworkError) as error:
-            if identity:
-                await engine.remove(identity)
-                self._worker.history.drop(identity)
-            message = f"Failed to create pod sandbox: {_explained(str(error))}"
-            self._fail(POD, "FailedCreatePodSandBox", message, 30.0)
-            self._worker.tell("Warning", "FailedCreatePodSandBox", message)
-            return
-        for old in self._worker.history.sandboxes():
-            if old.container.id != identity and not old.running:
-                await engine.remove(old.container.id)
-                self._worker.history.drop(old.container.id)
+        await self._sandboxes.act(action)
 
-    async def _connect(self, identity: str) -> None:
-        """Give a sandbox the network that the engine did not. Raises NetworkError."""
-        worker, network = self._worker, self._node.network
-        if network.mode != "bridge" and not worker.pod["spec"].get("hostNetwork"):
-            found = await self._node.engine.inspect(identity)
-            await settled(found.pid)
-            await network.attach(worker.pod, found)
-
-    async def _create_sandbox(self, attempt: int) -> str:
-        worker, node = self._worker, self._node
-        if attempt:
-            worker.tell("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
-        if worker.pod["spec"].get("hostUsers") is False:
-            raise NetworkError("can't set `spec.hostUsers: false`, runtime does not support user namespaces")
-        try:
-            hostname = naming.kernel_name(worker.pod, node.network.resolver().domain)
-        except ValueError as error:
-            raise NetworkError(str(error)) from error
-        spec = specs.sandbox_spec(
-            worker.pod, node.identity, node.sandbox_image, attempt, hostname=hostname, network=node.network.mode
-        )
-        try:
-            handler = await self.materials.handler()
-        except ClientError as error:
-            raise NetworkError(str(error)) from error
-        if handler is None:
-            raise NetworkError(f'RuntimeClass "{worker.pod["spec"]["runtimeClassName"]}" not found')
-        spec = replace(spec, runtime=handler)
-        try:
-            return await node.engine.create(spec)
-        except NameConflict:
-            found = await self._same_named(spec.name)
-            if found.state is not State.EXITED:
-                return found.id
-            await node.engine.remove(found.id)
-            return await node.engine.create(spec)
-
-    async def _same_named(self, name: str) -> Container:
+    async def same_named(self, name: str) -> Container:
         """The container that has our name already: made by a call of ours whose answer we never saw."""
         found = await self._node.engine.inspect(name)
         if found.labels.get(names.POD_UID) != self._worker.uid:
@@ -150,12 +83,12 @@ class Operations:
             facts = self._node.facts._replace(pod_ip=worker.pod_ip())
             await self._blocking(self._node.volumes.prepare, worker.pod, found, facts)
         except ClientError as error:
-            self._fail(VOLUMES, "FailedMount", str(error), 10.0)
+            self.fail(VOLUMES, "FailedMount", str(error), 10.0)
         except ImageFailure as error:
             worker.failures[VOLUMES] = error.failure
         except (sources.VolumeError, OSError) as error:
             words = _of_system(error)
-            self._fail(VOLUMES, "FailedMount", words, 10.0)
+            self.fail(VOLUMES, "FailedMount", words, 10.0)
             worker.tell("Warning", "FailedMount", words)
         else:
             worker.failures.pop(VOLUMES, None)
@@ -210,7 +143,7 @@ class Operations:
             self._container_failed(name, "CreateContainerConfigError", _of_system(error))
             return
         except ClientError as error:
-            self._fail(name, "CreateContainerConfigError", str(error), 10.0)
+            self.fail(name, "CreateContainerConfigError", str(error), 10.0)
             return
         except EngineUnavailable:
             raise
@@ -222,7 +155,7 @@ class Operations:
                 identity = await engine.create(spec)
                 worker.tell("Normal", "Created", f"Created container: {name}", name)
             except NameConflict:
-                found = await self._same_named(spec.name)
+                found = await self.same_named(spec.name)
                 if found.state is not State.CREATED:  # it runs or ran: not to be started a second time
                     worker.history.put(found)
                     return
@@ -312,7 +245,7 @@ class Operations:
         except EngineUnavailable:
             raise
         except EngineError as error:
-            self._fail(f"resize {name}", "Error", str(error), 10.0)
+            self.fail(f"resize {name}", "Error", str(error), 10.0)
             worker.tell("Warning", "ResizeError", str(error), name)
         await worker.refresh(identity)
 
@@ -463,10 +396,11 @@ class Operations:
         return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
 
     def _container_failed(self, name: str, reason: str, message: str) -> None:
-        self._fail(name, reason, message, 10.0)
+        self.fail(name, reason, message, 10.0)
         self._worker.tell("Warning", "Failed", f"Error: {message}", name)
 
-    def _fail(self, name: str, reason: str, message: str, most: float) -> None:
+    def fail(self, name: str, reason: str, message: str, most: float) -> None:
+        """Something did not work: it is shown, and tried again after a growing while of ``most`` seconds at the most."""
         before = self._worker.failures.get(name)
         tries = before.tries + 1 if before is not None else 1
         at = self._node.clock() + retry_delay(tries, most)
@@ -476,11 +410,3 @@ class Operations:
 def _of_system(error: Exception) -> str:
     """An error as its pod is told: of one of the machine's, only what it was, as paths of the machine are nobody's business."""
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-
-
-def _explained(message: str) -> str:
-    """The engine's sentence, with what to do about it where that is known."""
-    if "port is already allocated" in message or "address already in use" in message:
-        remedy = "a hostPort of this pod is taken by another pod or program of this machine; free it or choose another"
-        return f"{remedy} ({message})"
-    return message
