@@ -9,13 +9,13 @@ import io
 import logging
 import signal
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 
+from moorage_agent import threads
 from moorage_agent.engine import docker_logs, docker_session, docker_streams, docker_wire
 from moorage_agent.engine.contract import (
     Container,
@@ -72,7 +72,7 @@ class DockerEngine:
         self._lost: Lost | None = None
         self._driver: str | None = None
         self._starting: set[str] = set()
-        self._files = ThreadPoolExecutor(max_workers=LOG_THREADS, thread_name_prefix="container-logs")
+        self._files = threads.pool(LOG_THREADS, "container-logs")
         self._root: Path | None = None
 
     async def ping(self) -> None:
