@@ -102,6 +102,7 @@ class Guard:
             if eviction.limits(pod.pod):
                 problem = eviction.beyond(pod.pod, await self._disk.of(pod))
                 if problem:
+                    self._node.meters.evictions.add(eviction.limit_of(problem))
                     pod.condemn("Evicted", problem, GRACE)
         needed = self._needed()
         self._images.use(needed)
@@ -154,6 +155,7 @@ class Guard:
         self._ending, self._ended_at = chosen.uid, time.monotonic()
         metadata = chosen.pod["metadata"]
         log.warning("the node is low on %s: ending pod %s/%s", met.resource, metadata["namespace"], metadata["name"])
+        self._node.meters.evictions.add(met.signal)
         live[chosen.uid].condemn("Evicted", eviction.message(chosen, met), GRACE)
 
     def _is_ending(self) -> bool:

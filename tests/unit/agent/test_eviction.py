@@ -125,6 +125,8 @@ def test_limits_of_disk(volumes: dict[str, float], own: dict[str, Own], said: st
     document["spec"]["containers"].append({"name": "free"})
     assert eviction.limits(document)
     assert eviction.beyond(document, Taken(volumes, own)) == said
+    signals = {"U": "emptydirfs.limit", "P": "ephemeralpodfs.limit", "C": "ephemeralcontainerfs.limit"}
+    assert not said or eviction.limit_of(said) == signals[said[0]]
 
 
 def test_memory_volumes_have_limits_of_their_own() -> None:

@@ -12,6 +12,7 @@ import pytest
 from moorage_agent.engine.contract import ContainerSpec
 from moorage_agent.engine.fake import FakeEngine
 from moorage_agent.images.collection import Collection
+from moorage_agent.metrics.meters import Meters
 from moorage_agent.node import guard as guards
 from moorage_agent.node.guard import Guard
 from moorage_agent.node.means import Means
@@ -74,6 +75,7 @@ class Parts:
     engine: FakeEngine
     volumes: Any = None
     files: Any = None
+    meters: Meters = field(default_factory=Meters)
     recorder: Records = field(default_factory=Records)
     identity: Identity = field(default_factory=lambda: Identity(Owner("c", "node-1"), "uid"))
 
@@ -119,6 +121,7 @@ async def test_one_pod_is_ended_and_the_next_waits_for_what_it_leaves(
     await world.guard.look()
     ((reason, message, grace),) = large.condemned
     assert (reason, grace) == ("Evicted", 1.0)
+    assert world.parts.meters.evictions.values == {("memory.available",): 1.0}
     words = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. "
     assert message == words + "Container c was using 2Mi, request is 0, has larger consumption of memory. "
     assert world.parts.recorder.told == [("EvictionThresholdMet", "Attempting to reclaim memory")]
