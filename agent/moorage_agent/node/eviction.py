@@ -170,7 +170,9 @@ def beyond(pod: Mapping[str, Any], taken: Taken) -> str:
 def limit_of(problem: str) -> str:
     """The kubelet's signal for a limit that was exceeded, by what ``beyond`` said."""
     signals = {"Usage of EmptyDir": "emptydirfs.limit", "Pod ephemeral": "ephemeralpodfs.limit"}
-    return next((signal for words, signal in signals.items() if problem.startswith(words)), "ephemeralcontainerfs.limit")
+    return next(
+        (signal for words, signal in signals.items() if problem.startswith(words)), "ephemeralcontainerfs.limit"
+    )
 
 
 def _limit(container: Mapping[str, Any]) -> str:
