@@ -132,8 +132,8 @@ class Security:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContainerSpec:
     """What to create. ``network``, ``ipc`` and ``pid`` are "" (the engine's default), "host", "none", "bridge",
-    "shareable" (ipc only) or ``container:ID``. ``entrypoint`` and ``arguments`` of None keep the image's. ``runtime`` is what the engine
-    is to run it with, "" for its default.
+    "shareable" (ipc only) or ``container:ID``. ``entrypoint`` and ``arguments`` of None keep the image's. ``runtime`` is what
+    the engine is to run it with, "" for its default.
     """
 
     name: str
