@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import orjson
+
 from moorage.resources.kind import Document, FieldError, Kind
 from moorage.store.contracts import Charge, Entry, Limits, Precondition, RefUpdate
 
@@ -274,14 +276,21 @@ class TransactionRequest:
 @dataclass(frozen=True, slots=True)
 class OperationResult:
     """What became of an operation. ``action``: created, configured, unchanged, deleted, or failed (then ``error`` is
-    a Status).
+    a Status). ``data`` is the object's bytes, b"" where it failed.
     """
 
     operation: Operation
     action: str
     revision: int = 0
-    document: Document | None = None
+    name: str = ""
+    uid: str = ""
+    data: bytes = b""
     error: Document | None = None
+
+    @property
+    def document(self) -> Document | None:
+        """The object, decoded anew: most who ask for a batch do not look at it."""
+        return orjson.loads(self.data) if self.data else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,7 +290,7 @@ class Deployment:
         digests, at = {}, 0
         for made in self._plans:
             for item, applied in zip(made.desired, result.results[at:], strict=False):
-                digests[item.key] = digest(applied.document) if applied.document else ""
+                digests[item.key] = digest(document) if (document := applied.document) else ""
             at += len(made.desired) + len(made.pruning.remove)
         return digests
 

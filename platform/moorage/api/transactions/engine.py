@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import orjson
-
 from moorage.api.config import MAX_TRANSACTION
 from moorage.api.contracts import (
     Attributes,
@@ -246,8 +244,8 @@ def _results(run: _Run, outcomes: Outcomes, revisions: Sequence[int] | dict[obje
         else:
             revision = revisions[index] if revisions else 0
         shown = revision or (outcome.current.revision if outcome.current is not None else 0)
-        document: Document = orjson.loads(outcome.data(revision))
-        results.append(OperationResult(operation, outcome.action, shown, document))
+        data = outcome.data(revision)
+        results.append(OperationResult(operation, outcome.action, shown, outcome.key.name, outcome.uid, data))
     return results
 
 

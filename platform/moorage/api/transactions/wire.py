@@ -209,16 +209,15 @@ def answer_of(document: Document, kind: Kind, result: TransactionResult, *, code
 
 
 def _result(result: OperationResult, *, codes: bool) -> Document:
-    operation, document = result.operation, result.document
-    metadata: Mapping[str, Any] = (document or {}).get("metadata") or {}
+    operation = result.operation
     shown: dict[str, Any] = {
         "verb": operation.verb,
         "action": result.action,
         "apiVersion": operation.kind.api_version,
         "kind": operation.kind.kind,
         "namespace": operation.namespace,
-        "name": metadata.get("name") or operation.name,
-        "uid": metadata.get("uid", ""),
+        "name": result.name or operation.name,
+        "uid": result.uid,
         "resourceVersion": str(result.revision) if result.revision else "",
     }
     if codes:
