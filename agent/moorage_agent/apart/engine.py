@@ -28,6 +28,17 @@ class EngineFailed(Exception):
     """The engine cannot run; the text says why."""
 
 
+async def ended(process: asyncio.subprocess.Process, seconds: float) -> None:
+    """Ask ``process`` to end, and make it after so many seconds."""
+    if process.returncode is None:
+        process.terminate()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), seconds)
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
 class Engine:
     """``there`` is the descriptor of the network that it is to be in."""
 
@@ -65,21 +76,18 @@ class Engine:
 
     async def wait(self) -> None:
         """Return when one of both has ended."""
-        await asyncio.wait(
-            [asyncio.ensure_future(process.wait()) for process in self._processes],
-            return_when=asyncio.FIRST_COMPLETED,
-        )
+        ends = [asyncio.create_task(process.wait()) for process in self._processes]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
 
     async def stop(self) -> None:
         """End both, and every container."""
         for process in reversed(self._processes):
-            if process.returncode is None:
-                process.terminate()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), END_SECONDS)
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            await ended(process, END_SECONDS)
         self._processes.clear()
         await asyncio.to_thread(self.clear)
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from moorage_agent import identity
 from moorage_agent.apart import underlay
-from moorage_agent.apart.engine import Engine, EngineFailed
+from moorage_agent.apart.engine import Engine, EngineFailed, ended
 from moorage_agent.apart.relay import Address, relays
 from moorage_agent.apart.underlay import Place, UnderlayError
 from moorage_agent.network.dns.upstream import RESOLV_CONF, servers
@@ -104,13 +104,7 @@ async def _agent(
         for end in ends:
             end.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
-        if process.returncode is None:
-            process.terminate()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), AGENT_SECONDS)
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await ended(process, AGENT_SECONDS)
     raise ApartError(f"the agent or the engine of the node ended (exit code of the agent: {process.returncode})")
 
 
