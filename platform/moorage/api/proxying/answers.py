@@ -31,7 +31,9 @@ class Answer:
         self.headers: list[Header] = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """The parser has read a header."""
+        """The parser has read a header; one after the body (RFC 9112, 7.1.2) is dropped."""
+        if self._begun:
+            return
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
@@ -67,14 +69,20 @@ class Answer:
         """The body. Raises Broken where it ends too early, OSError."""
         if self._bodiless:
             return
+        said = 0
         while True:
             pieces, self._pieces = self._pieces, []
+            if pieces:
+                said = 0
+            elif said > LONGEST_HEAD and not self._complete:
+                raise Broken(f"there are more than {LONGEST_HEAD} bytes without a piece of the body")
             for piece in pieces:
                 yield piece
             if self._complete:
                 return
             data = await self._reader.read(PIECE)
             if data:
+                said += len(data)
                 self._feed(data)
             elif self._framed:
                 raise Broken("unexpected EOF")

@@ -47,11 +47,11 @@ async def relay(service: Service, request: Request, socket: Socket) -> None:
             try:
                 async with asyncio.timeout(PATIENCE):
                     answer = await pod.greet(_greeting(request, socket))
+                    body = await pod.refusal(answer) if isinstance(answer, events.RejectConnection) else b""
             except TimeoutError:
                 raise unreachable(f"the pod has not answered the handshake within {PATIENCE:.0f} s") from None
             if isinstance(answer, events.RejectConnection):
                 kept = headers.downward((bytes(name), bytes(value)) for name, value in answer.headers)
-                body = await pod.refusal(answer)
                 await socket.deny(answer.status_code, [*_without_length(kept), *request.answer_headers()], body)
                 return
             await socket.accept(answer.subprotocol or "")
@@ -59,7 +59,8 @@ async def relay(service: Service, request: Request, socket: Socket) -> None:
     except _FAILURES as error:
         if not socket.accepted:
             raise unreachable(str(error)) from error
-        await socket.close(CloseReason.INTERNAL_ERROR)
+        with contextlib.suppress(OSError):  # the client may be what went away
+            await socket.close(CloseReason.INTERNAL_ERROR)
 
 
 def _greeting(request: Request, socket: Socket) -> events.Request:
@@ -109,8 +110,7 @@ class _Pod:
 
     async def messages(self) -> AsyncIterator[bytes | str | int]:
         """Whole messages; at last the number with which the pod closes. Raises RemoteProtocolError, OSError, EOFError."""
-        pieces: list[bytes | str] = []
-        size = 0
+        whole = bytearray()
         async for event in self._events:
             if isinstance(event, events.CloseConnection):
                 with contextlib.suppress(LocalProtocolError):  # it may answer our own
@@ -120,15 +120,13 @@ class _Pod:
             if isinstance(event, events.Ping):
                 await self.send(event.response())
             elif isinstance(event, events.Message):
-                data = event.data if isinstance(event.data, str) else bytes(event.data)
-                size += len(data)
-                if size > LONGEST_MESSAGE:
+                whole += event.data.encode() if isinstance(event.data, str) else event.data
+                if len(whole) > LONGEST_MESSAGE:
                     yield CloseReason.MESSAGE_TOO_BIG
                     return
-                pieces.append(data)
                 if event.message_finished:
-                    yield _joined(pieces)
-                    pieces, size = [], 0
+                    yield whole.decode() if isinstance(event, events.TextMessage) else bytes(whole)
+                    whole = bytearray()
         raise EOFError("EOF")
 
     async def send(self, event: events.Event) -> None:
@@ -141,12 +139,6 @@ class _Pod:
             self._protocol.receive_data(data)
             for event in self._protocol.events():
                 yield event
-
-
-def _joined(pieces: list[bytes | str]) -> bytes | str:
-    """The pieces of one message are all texts, or none is."""
-    texts = [piece for piece in pieces if isinstance(piece, str)]
-    return "".join(texts) if texts else b"".join(piece for piece in pieces if isinstance(piece, bytes))
 
 
 async def _both(socket: Socket, pod: _Pod) -> None:
