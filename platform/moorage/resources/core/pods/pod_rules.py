@@ -62,13 +62,27 @@ def _spec_errors(spec: Part, name: str) -> Sequence[FieldError]:
     encoded = orjson.dumps(spec)
     if len(encoded) > LONGEST_KNOWN:
         return _judged(spec, name)
-    # Only claims made from templates in the pod are named after it.
-    return _known(encoded, name if b'"ephemeral"' in encoded else "")
+    try:
+        # Only claims made from templates in the pod are named after it.
+        _find_sound(encoded, name if b'"ephemeral"' in encoded else "")
+    except _Unsound as found:
+        return found.errors
+    return ()
+
+
+class _Unsound(Exception):
+    """What is wrong is not remembered: there is no end to what can be, and nobody's quota counts it."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__(len(errors))
+        self.errors = errors
 
 
 @lru_cache(1024)
-def _known(spec: bytes, name: str) -> tuple[FieldError, ...]:
-    return tuple(_judged(orjson.loads(spec), name))
+def _find_sound(spec: bytes, name: str) -> None:
+    """Raises _Unsound."""
+    if errors := _judged(orjson.loads(spec), name):
+        raise _Unsound(errors)
 
 
 def _judged(spec: Part, name: str) -> list[FieldError]:
