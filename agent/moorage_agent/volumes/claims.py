@@ -6,6 +6,7 @@ Source: API reference, PersistentVolume; the kubelet's local volume plugin.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -93,9 +94,12 @@ def give(folder: Path, group: int, *, root_only: bool) -> None:
     root = folder.lstat()
     if root_only and root.st_gid == group and root.st_mode & OF_FOLDERS == OF_FOLDERS:
         return
-    for _, folders, names, descriptor in os.fwalk(folder):  # by descriptors: a renamed folder leads nowhere else
-        for name in (*folders, *names):
-            _give(name, group, descriptor)
+    try:
+        for _, folders, names, descriptor in os.fwalk(folder):  # by descriptors: a renamed folder leads nowhere else
+            for name in (*folders, *names):
+                _give(name, group, descriptor)
+    except RecursionError:  # fwalk calls itself for each level
+        raise OSError(errno.ELOOP, "folders are nested too deep to be given to a group", str(folder)) from None
     _give(str(folder), group, None)
 
 

@@ -17,7 +17,10 @@ def size(folder: Path) -> float:
         try:
             with os.scandir(left.pop()) as entries:
                 for entry in entries:
-                    found = entry.stat(follow_symlinks=False)
+                    try:
+                        found = entry.stat(follow_symlinks=False)
+                    except OSError:
+                        continue
                     if found.st_dev == device:
                         total += found.st_blocks * 512
                         if entry.is_dir(follow_symlinks=False):

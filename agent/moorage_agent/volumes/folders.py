@@ -6,7 +6,6 @@ Source of names: the platform's provisioner. Nothing that a user wrote is part o
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from moorage.resources.storage import home_of
 from moorage_agent.pods.quantities import amount
 from moorage_agent.volumes import mounts, quota
+from moorage_agent.volumes.removal import remove_tree
 from moorage_agent.volumes.sources import VolumeError
 
 _NAME = re.compile(r"pvc-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -74,4 +74,4 @@ class Folders:
             if not folder.name.startswith(_GOING):
                 # A crash half-way leaves nothing that looks whole.
                 folder = folder.rename(self._root / f"{_GOING}{name}")
-            shutil.rmtree(folder)
+            remove_tree(folder)

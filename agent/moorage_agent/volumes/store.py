@@ -7,7 +7,6 @@ for mounted subPaths; ``DATA/pods/UID/messages`` for termination messages. ``UID
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from moorage_agent.pods import environment, fields
 from moorage_agent.pods.confinement import Profiles
 from moorage_agent.volumes import claims, empty, host, memory, mounts, nfs, payload, places, reading, sources
 from moorage_agent.volumes.folders import Folders
+from moorage_agent.volumes.removal import try_to_remove
 from moorage_agent.volumes.sources import VolumeError
 
 Pod = Mapping[str, Any]
@@ -164,12 +164,12 @@ class VolumeStore:
                 mounts.unmount(point)
             if mounts.mounted_below(folder):
                 raise OSError(f"{folder}: still mounted; left as it is")
-        shutil.rmtree(self._memory / uid, ignore_errors=True)
+        try_to_remove(self._memory / uid)
         if keep_messages:
             for name in ("volumes", "subpaths"):
-                shutil.rmtree(self._pods / uid / name, ignore_errors=True)
+                try_to_remove(self._pods / uid / name)
         else:
-            shutil.rmtree(self._pods / uid, ignore_errors=True)
+            try_to_remove(self._pods / uid)
 
     def known(self) -> set[str]:
         """The uids of pods that have anything here."""
