@@ -15,6 +15,7 @@ from typing import Any
 from moorage.client.api import ApiClient
 from moorage.client.errors import ClientError, Forbidden, NotFound
 from moorage.client.resource import CONFIG_MAPS, SECRETS, Resource
+from moorage_agent.pods.env_files import Assignments
 from moorage_agent.tokens import Wanted
 
 Document = Mapping[str, Any]
@@ -43,9 +44,9 @@ class Snapshot:
     tokens: Mapping[Wanted, str] = field(default_factory=dict)
     claims: Mapping[str, Document] = field(default_factory=dict)
     images: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    files: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
+    files: Mapping[tuple[str, str], Assignments | None] = field(default_factory=dict)
 
-    def file(self, volume: str, path: str) -> str | None:
+    def file(self, volume: str, path: str) -> Assignments | None:
         """A file of one of the pod's volumes, or None where there is none."""
         return self.files.get((volume, path))
 

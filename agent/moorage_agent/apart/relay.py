@@ -111,7 +111,7 @@ async def _datagrams(listening: socket.socket, address: Address) -> None:
 
 async def _asked(listening: socket.socket, data: bytes, peer: tuple[str, int], address: Address) -> None:
     loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking, contextlib.suppress(OSError, TimeoutError):
+    with contextlib.suppress(OSError, TimeoutError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.setblocking(False)
         asking.connect((address.host, address.port))
         async with asyncio.timeout(FLOW_SECONDS):

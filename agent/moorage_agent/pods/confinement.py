@@ -24,7 +24,7 @@ APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
 
 
 def options(pod: Pod, container: Mapping[str, Any], read: Read) -> list[str]:
-    """For one container, its own context over the pod's. Raises what ``read`` raises."""
+    """For one container, its own context over the pod's. Raises EngineError, and what ``read`` raises."""
     own = container.get("securityContext") or {}
     found = ["no-new-privileges"] if own.get("allowPrivilegeEscalation") is False else []
     seccomp = of(pod, container, "seccompProfile")
@@ -36,7 +36,10 @@ def options(pod: Pod, container: Mapping[str, Any], read: Read) -> list[str]:
     if apparmor.get("type") == "Unconfined":
         found.append("apparmor=unconfined")
     elif apparmor.get("type") == "Localhost":
-        found.append(f"apparmor={apparmor.get('localhostProfile')}")
+        name = str(apparmor.get("localhostProfile") or "")
+        if name == "unconfined":  # the engine's word for none at all; a level of pod security may forbid that
+            raise EngineError(f'cannot use AppArmor profile "{name}": no profile is called so')
+        found.append(f"apparmor={name}")
     selinux = of(pod, container, "seLinuxOptions")
     found += [f"label={part}:{selinux[part]}" for part in _LABELS if selinux.get(part)]
     if own.get("procMount") == "Unmasked":

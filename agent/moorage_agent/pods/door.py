@@ -119,5 +119,10 @@ class Door:
             allocatable={**self._own.allocatable, **in_units(allocatable)},
         )
         self._read += 1
-        for _, pod in list(self._waiting.values()):
-            pod.wake()
+        here = {pod.uid for pod in self._pods()}
+        for uid, (_, pod) in list(self._waiting.items()):
+            if uid in here:
+                pod.wake()
+            else:
+                # It went, or was refused for another reason, while it waited.
+                del self._waiting[uid]

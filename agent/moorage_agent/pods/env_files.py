@@ -7,6 +7,8 @@ comments are nothing. Messages name lines, never what stands in them.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 _NOTHING = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
 _EMPTY = re.compile(r"[ \t]*([^\s=#]+)=[ \t]+[^\n]*(?:\n|\Z)")
@@ -17,9 +19,23 @@ class FileError(Exception):
     """The file is not of the form."""
 
 
-def value_of(text: str, name: str) -> str:
-    """What the first assignment to ``name`` says, "" without one. Raises FileError for what is wrong before it."""
-    at = 0
+@dataclass(frozen=True, slots=True)
+class Assignments:
+    """What a file says: the first value of each name, and what is wrong with the first line that says nothing."""
+
+    values: Mapping[str, str]
+    fault: str = ""
+
+    def value_of(self, name: str) -> str:
+        """What the first assignment to ``name`` says, "" without one. Raises FileError for what is wrong before it."""
+        if name not in self.values and self.fault:
+            raise FileError(self.fault)
+        return self.values.get(name, "")
+
+
+def parsed(text: str) -> Assignments:
+    """A whole file, read once for all variables: a pod may have thousands, and its file a million lines. For a thread."""
+    at, values = 0, dict[str, str]()
     while at < len(text):
         if (nothing := _NOTHING.match(text, at)) is not None:
             at = nothing.end()
@@ -27,11 +43,10 @@ def value_of(text: str, name: str) -> str:
         found = _GIVEN.match(text, at) or _EMPTY.match(text, at)
         if found is None:
             line = text.count("\n", 0, at) + 1
-            raise FileError(f"invalid environment variable format at line {line}: {_fault(text[at:])}")
-        if found[1] == name:
-            return found[2] if found.re is _GIVEN else ""
+            return Assignments(values, f"invalid environment variable format at line {line}: {_fault(text[at:])}")
+        values.setdefault(found[1], found[2] if found.re is _GIVEN else "")
         at = found.end()
-    return ""
+    return Assignments(values)
 
 
 def _fault(rest: str) -> str:

@@ -39,7 +39,7 @@ class Sources(Protocol):
         """The object, or None where there is none."""
         ...
 
-    def file(self, volume: str, path: str) -> str | None:
+    def file(self, volume: str, path: str) -> env_files.Assignments | None:
         """A file of one of the pod's volumes, or None where there is none."""
         ...
 
@@ -170,16 +170,16 @@ def _value_from(
 
 def _from_file(reference: Mapping[str, Any], sources: Sources) -> str | None:
     path, key = str(reference["path"]), str(reference["key"])
-    text = sources.file(str(reference["volumeName"]), path)
+    found = sources.file(str(reference["volumeName"]), path)
     try:
-        value = env_files.value_of(text or "", key)
+        value = found.value_of(key) if found is not None else ""
     except env_files.FileError as error:
         raise ConfigError(f'couldn\'t parse environment variable file "{path}": {error}') from error
     if value:
         return value
     if reference.get("optional"):
         return None
-    if text is None:
+    if found is None:
         raise ConfigError(f'environment variable file "{path}" not found in volume "{reference["volumeName"]}"')
     raise ConfigError(f'environment variable key "{key}" not found in file "{path}"')
 

@@ -14,7 +14,7 @@ from moorage_agent.engine.contract import EngineError
 from moorage_agent.images import reference
 from moorage_agent.images.puller import Want, backing_off
 from moorage_agent.objects import CLAIM, RUNTIME_CLASS, VOLUME, Snapshot
-from moorage_agent.pods import environment
+from moorage_agent.pods import env_files, environment
 from moorage_agent.pods.observed import Failure
 from moorage_agent.volumes import sources
 from moorage_agent.volumes.sources import VolumeError
@@ -76,10 +76,13 @@ class Materials:
         files = environment.files(container)
         if not files:
             return found
-        read, pod = self._node.volumes.read_text, self._worker.pod
-        loop = asyncio.get_running_loop()
-        texts = {one: await loop.run_in_executor(self._node.files, read, pod, *one) for one in files}
-        return replace(found, files=texts)
+        pod, loop = self._worker.pod, asyncio.get_running_loop()
+        said = {one: await loop.run_in_executor(self._node.files, self._assignments, pod, *one) for one in files}
+        return replace(found, files=said)
+
+    def _assignments(self, pod: Mapping[str, Any], volume: str, path: str) -> env_files.Assignments | None:
+        text = self._node.volumes.read_text(pod, volume, path)
+        return None if text is None else env_files.parsed(text)
 
     async def of_files(self, not_before: float | None = None) -> Snapshot:
         """For volumes that follow their objects. Raises ClientError."""

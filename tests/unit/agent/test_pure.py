@@ -212,7 +212,7 @@ def test_run_as_non_root() -> None:
     ],
 )
 def test_files_of_variables(text: str, value: str) -> None:
-    assert env_files.value_of(text, "A") == value
+    assert env_files.parsed(text).value_of("A") == value
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_files_of_variables(text: str, value: str) -> None:
 )
 def test_files_that_are_none_of_variables(text: str, problem: str) -> None:
     with pytest.raises(env_files.FileError) as caught:
-        env_files.value_of(text, "A")
+        env_files.parsed(text).value_of("A")
     assert problem in str(caught.value)
     assert "treasure" not in str(caught.value)
 
@@ -237,7 +237,9 @@ def test_variables_from_files() -> None:
     def value(optional: bool = False, **files: str | None) -> dict[str, str]:
         reference = {"volumeName": "v", "path": "e", "key": "A", "optional": optional}
         asks = container(env=[{"name": "X", "valueFrom": {"fileKeyRef": reference}}])
-        snapshot = Snapshot(files={("v", name): text for name, text in files.items()})
+        snapshot = Snapshot(
+            files={("v", name): env_files.parsed(text) for name, text in files.items() if text is not None}
+        )
         return environment.environment(pod(), asks, snapshot, fields.Facts())
 
     assert value(e="A='one'") == {"X": "one"}
@@ -293,6 +295,8 @@ def test_what_confines_a_container() -> None:
     assert options({"seccompProfile": {"type": "RuntimeDefault"}}, unconfined) == []
     assert options({"seccompProfile": {"type": "Localhost", "localhostProfile": "a/b.json"}}) == ["seccomp=<a/b.json>"]
     assert options({"appArmorProfile": {"type": "Localhost", "localhostProfile": "own"}}) == ["apparmor=own"]
+    with pytest.raises(EngineError, match='AppArmor profile "unconfined"'):
+        options({"appArmorProfile": {"type": "Localhost", "localhostProfile": "unconfined"}})
     assert options({"seLinuxOptions": {"level": "s0:c1", "type": "t"}}) == ["label=type:t", "label=level:s0:c1"]
     assert options({"procMount": "Unmasked"}) == ["systempaths=unconfined"]
 
