@@ -290,6 +290,23 @@ def test_a_recycler_empties_a_volume(phase: str) -> None:
         assert "VolumeFailedRecycle" in _reasons(world)
 
 
+def test_what_a_recycler_did_for_an_earlier_claim_counts_for_nothing() -> None:
+    async def main() -> tuple[Document, World]:
+        world = World(7)
+        released = recyclable()
+        world.put(PERSISTENT_VOLUMES, released)
+        earlier = recycling.pod({**released, "spec": {**released["spec"], "claimRef": {"uid": "earlier"}}})
+        world.put(PODS, {**earlier, "status": {"phase": "Succeeded"}})
+        await _run(world, 60)
+        (recycler,) = world.all(PODS)
+        return recycler, world
+
+    recycler, world = virtual.run(main())
+    (one,) = world.all(PERSISTENT_VOLUMES)
+    assert one["status"]["phase"] == "Released"
+    assert recycling.emptied_of(recycler) == recycling.claim_of(one) != "earlier"
+
+
 def test_a_pod_of_somebody_else_is_no_recycler() -> None:
     async def main() -> World:
         world = World(6)

@@ -15,6 +15,8 @@ NAMESPACE = "kube-system"
 IMAGE = "docker.io/library/busybox:1.37"
 IMAGE_ANNOTATION = "volumes.moorage.io/recycler-image"
 """On a volume: the image of its recycler, which must have ``sh``, ``rm``, ``ls`` and ``test``."""
+CLAIM_ANNOTATION = "volumes.moorage.io/emptied-of"
+"""On a recycler: the uid of the claim whose data it removes. One of an earlier claim has emptied nothing of a later one."""
 _SOURCES = ("hostPath", "nfs")
 _SCRIPT = 'rm -rf /scrub/..?* /scrub/.[!.]* /scrub/* && test -z "$(ls -A /scrub)"'
 _LONGEST_NAME = 253
@@ -64,10 +66,21 @@ def pod(volume: Document) -> Document:
         "metadata": {
             "namespace": where.namespace,
             "name": where.name,
+            "annotations": {CLAIM_ANNOTATION: claim_of(volume)},
             "ownerReferences": [controller_reference(owner)],
         },
         "spec": made,
     }
+
+
+def claim_of(volume: Document) -> str:
+    """The uid of the claim that a volume was last bound to, "" where none is known."""
+    return str((volume["spec"].get("claimRef") or {}).get("uid") or "")
+
+
+def emptied_of(recycler: Document) -> str:
+    """The uid of the claim whose data a recycler removes."""
+    return str((recycler["metadata"].get("annotations") or {}).get(CLAIM_ANNOTATION) or "")
 
 
 def volume_of(recycler: Document) -> str:

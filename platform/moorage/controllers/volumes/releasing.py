@@ -58,6 +58,10 @@ class Releasing:
         where = recycling.name_of(volume)
         recycler = self._pods.get(*where) or await self._live(PODS, *where)
         if recycler is None:
+            # The cache may lag behind an unbinding, or behind another claim that has the volume by now.
+            now = await self._live(PERSISTENT_VOLUMES, *key_of(volume))
+            if now is None or recycling.claim_of(now) != recycling.claim_of(volume) or not _is_released(now):
+                return DONE
             self._events.record(
                 volume, "Normal", "RecyclerPod", f"Recycler pod: {where.namespace}/{where.name} is made"
             )
@@ -66,9 +70,11 @@ class Releasing:
         if recycling.volume_of(recycler) != volume["metadata"]["name"]:
             message = f"Recycle failed: pod {where.namespace}/{where.name} is somebody else's"
             return await self._fail(volume, "VolumeFailedRecycle", message)
+        gone = operations.delete(PODS, *where, uid=uid_of(recycler))
+        if recycling.emptied_of(recycler) != recycling.claim_of(volume):
+            return await self._write([gone])
         if status.get("phase") not in ("Succeeded", "Failed"):
             return DONE
-        gone = operations.delete(PODS, *where, uid=uid_of(recycler))
         if status["phase"] == "Failed":
             message = f"Recycle failed: {status.get('message') or 'the recycler pod failed'}"
             outcome = await self._fail(volume, "VolumeFailedRecycle", message)
@@ -76,6 +82,10 @@ class Releasing:
         self._events.record(volume, "Normal", "VolumeRecycled", "Volume recycled")
         outcome = await self._write([binding.unbind(volume, whole=True)])
         return outcome if outcome != DONE else await self._write([gone])
+
+
+def _is_released(volume: Document) -> bool:
+    return (volume.get("status") or {}).get("phase") == "Released"
 
 
 def is_gone(error: Exception | None) -> bool:
